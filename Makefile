@@ -1,0 +1,33 @@
+# make sweep   trains the default sweep and prints its comparison      make test   checks everything
+# make ui      opens the MLflow UI on what was recorded                make lock   renews requirements.lock
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: sweep test ui lock bench
+
+sweep: $(INSTALLED)
+	$(BIN)/pgexp -m baseline=none,mean,value seed='range(5)'
+	$(BIN)/pgexp-compare
+
+test: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+ui: $(INSTALLED)
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade \
+	    --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+	sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements.lock  # torch asks for these itself, pinned, where its build wants them
+
+$(INSTALLED): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "pgexp needs Python 3.11 or newer; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,1 @@
+"""Baselines: what is subtracted from the return, the experimental factor."""

@@ -1,0 +1,55 @@
+"""What stands behind the launcher `packed`: composes a sweep's jobs and trains them together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig, open_dict
+
+from pgexp.cli.config import typed
+from pgexp.execution.plan import Job
+
+
+def launch(
+    context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]], first: int
+) -> list[JobReturn]:
+    """Compose the jobs, each with its own folder, and train them; return each one's score as its value.
+
+    Raises ConfigError where any of them can't run, before the first is trained.
+    """
+    setup_globals()
+    folder = Path(config.hydra.sweep.dir).absolute()
+    composed = [_compose(context, config, overrides, first + i) for i, overrides in enumerate(job_overrides)]
+    jobs = [_job(job) for job in composed]
+
+    from pgexp.cli.outcome import train_and_tell
+
+    for job, score in zip(composed, train_and_tell(jobs, folder, sweep=True), strict=True):
+        job.return_value = score
+    return composed
+
+
+def _compose(context: HydraContext, config: DictConfig, overrides: Sequence[str], number: int) -> JobReturn:
+    """Compose one job by Hydra's own means, which write its `.hydra` folder; its task is to do nothing."""
+    job = context.config_loader.load_sweep_config(config, list(overrides))
+    with open_dict(job):
+        job.hydra.job.id = job.hydra.job.num = number
+    done = run_job(
+        hydra_context=context,
+        task_function=lambda _: None,
+        config=job,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+        configure_logging=False,
+    )
+    done.status = JobStatus.COMPLETED
+    return done
+
+
+def _job(composed: JobReturn) -> Job:
+    assert composed.cfg is not None  # it was composed
+    assert composed.hydra_cfg is not None
+    settings = composed.hydra_cfg.hydra
+    run = typed(composed.cfg, settings.runtime.choices)
+    return Job(run, Path(settings.runtime.output_dir))

@@ -1,0 +1,1 @@
+"""Comparison: from the MLflow store through frames and statistics to the table and the figure."""

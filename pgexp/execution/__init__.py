@@ -1,0 +1,1 @@
+"""Execution: jobs become packs, packs are assembled and trained, and everything is written down."""

@@ -1,0 +1,10 @@
+"""The kinds of arrays that the floors hand to each other."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Rows = NDArray[np.int64]  # indices of episode slots in a pack
+Observations = NDArray[np.float32] | NDArray[np.float64]  # [..., O], in the policy's precision

@@ -1,0 +1,125 @@
+"""Collects each run's batch: whole episodes, or segments of steps."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pgexp.functional.arrays import Floats, Ints, Observations, Rows
+from pgexp.functional.batch import Batch
+from pgexp.learning.rollout import Rollout, Step
+from pgexp.networks.parameters import Parameters
+
+_INITIAL_CAPACITY = 256
+
+
+class Collector:
+    """Plays the slots of a pack until each run has its batch.
+
+    `episodes` is K/N, how many whole episodes each slot plays for a batch, so that short ones are not
+    over-represented; `steps` is the length T of a segment. One of the two is given.
+    """
+
+    def __init__(self, rollout: Rollout, runs: int, slots: int, episodes: int | None, steps: int | None) -> None:
+        self._rollout = rollout
+        self._slots = slots
+        self._episodes = episodes
+        self._steps = steps
+        self._recording = _Recording(runs * slots)
+
+    def collect(self, stacked: Parameters, runs: Sequence[int]) -> list[Batch]:
+        """Return a batch for each of the runs, acting under the parameters stacked for all of the pack, [R, ...]."""
+        rollout, recording = self._rollout, self._recording
+        rows = (np.array(runs)[:, None] * self._slots + np.arange(self._slots)).ravel()
+        live = np.zeros(len(rollout.time), dtype=bool)
+        live[rows] = True
+        left = np.where(live, self._episodes or -1, 0)  # episodes to play; without end in segments
+        rollout.follow(stacked)
+        rollout.start(rows if self._episodes else rows[rollout.episode[rows] < 0])
+        recording.clear(rows, rollout.time[rows])
+        taken = 0
+        while live.any() and taken != self._steps:
+            step = rollout.step(live)
+            recording.add(step, taken)
+            ended = step.ended
+            left[ended] -= 1
+            live[ended] = left[ended] != 0
+            rollout.start(ended[live[ended]])
+            taken += 1
+        recording.close_open(rows, rollout.observations[rows], rollout.returns)
+        return [recording.batch(run * self._slots + np.arange(self._slots)) for run in runs]
+
+
+class _End(NamedTuple):
+    """Where an episode, or the part of it that a segment holds, ended."""
+
+    lengths: int
+    first: int
+    terminated: bool
+    truncated: bool
+    final: Observations
+    returns: float
+
+
+class _Recording:
+    """What the rows did, time after time, [rows, capacity, ...]; and where in it their episodes ended."""
+
+    def __init__(self, rows: int) -> None:
+        self._arrays: dict[str, NDArray[Any]] = {}
+        self._ends: list[list[_End]] = [[] for _ in range(rows)]
+        self._count = np.zeros(rows, dtype=np.int64)  # steps held
+        self._begun = np.zeros(rows, dtype=np.int64)  # where the open episode begins among them
+        self._first = np.zeros(rows, dtype=np.int64)  # that step's time within its episode
+
+    def clear(self, rows: Rows, times: Ints) -> None:
+        """Begin a batch; the episodes open in the rows have come to these times, [rows]."""
+        self._count[rows] = self._begun[rows] = 0
+        self._first[rows] = times
+        for row in rows.tolist():
+            self._ends[row].clear()
+
+    def add(self, step: Step, position: int) -> None:
+        """Write a step. Every live row has lived since the batch's start, so all write at the same position."""
+        values = {
+            "observations": step.observations,
+            "actions": step.actions,
+            "rewards": step.rewards,
+        }
+        for name, value in values.items():
+            self._array(name, value, position)[step.rows, position] = value
+        self._count[step.rows] = position + 1
+        for i in np.flatnonzero(step.terminated | step.truncated).tolist():
+            ends = bool(step.terminated[i]), bool(step.truncated[i])
+            self._end(int(step.rows[i]), *ends, step.following[i], step.returns[i])
+
+    def close_open(self, rows: Rows, observations: Observations, returns: Floats) -> None:
+        """End the record of episodes that go on after a segment, at these observations, [rows, O]."""
+        for row, observation in zip(rows.tolist(), observations, strict=True):
+            if self._count[row] > self._begun[row]:
+                self._end(row, False, False, observation, returns[row])
+
+    def batch(self, rows: Rows) -> Batch:
+        """Return what the rows of one run did, row after row."""
+        valid = np.arange(self._arrays["rewards"].shape[1]) < self._count[rows, None]
+        ends = [end for row in rows.tolist() for end in self._ends[row]]
+        of_steps = {name: array[rows][valid] for name, array in self._arrays.items()}
+        of_episodes = zip(_End._fields, map(np.array, zip(*ends, strict=True)), strict=True)
+        return Batch(**of_steps, **dict(of_episodes))
+
+    def _end(self, row: int, terminated: bool, truncated: bool, final: Observations, returns: float) -> None:
+        length = int(self._count[row] - self._begun[row])
+        self._ends[row].append(_End(length, int(self._first[row]), terminated, truncated, final.copy(), returns))
+        self._begun[row] = self._count[row]
+        self._first[row] = 0
+
+    def _array(self, name: str, value: NDArray[Any], position: int) -> NDArray[Any]:
+        """Return the array of a name, twice as long where the position lies beyond its end."""
+        held = self._arrays.get(name)
+        if held is None or position >= held.shape[1]:
+            length = max(_INITIAL_CAPACITY, 2 * position)
+            grown = np.empty((len(self._count), length, *value.shape[1:]), value.dtype)
+            if held is not None:
+                grown[:, : held.shape[1]] = held
+            self._arrays[name] = held = grown
+        return held

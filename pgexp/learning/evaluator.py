@@ -1,0 +1,100 @@
+"""Evaluates policies on episodes of their own, on streams of their own."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pgexp.envs.spec import EnvSpec
+from pgexp.functional.arrays import Floats, Ints
+from pgexp.learning.policy import Policy
+from pgexp.learning.rollout import Rollout, StreamOf
+from pgexp.networks.parameters import Parameters, stack
+from pgexp.schema.streams import Key, Name
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated: the seed of its run, and at which steps ("final" at the end)."""
+
+    seed: int
+    label: Name
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The raw, undiscounted returns and the lengths of an evaluation's episodes, [episodes] each."""
+
+    returns: Floats
+    lengths: Ints
+
+
+class Evaluator:
+    """Plays episodes of up to `capacity` policies at once, each in `slots` slots.
+
+    Episode e of a subject is played in slot e % slots, on the streams (seed, "evaluation", label, e), so it depends on
+    nothing but its subject: not on training, on other subjects, or on how often was evaluated before.
+    """
+
+    def __init__(self, env: EnvSpec, policy: Policy, capacity: int, slots: int) -> None:
+        self._env, self._policy = env, policy
+        self._capacity, self._slots = capacity, slots
+
+    def evaluate(self, stacked: Parameters, subjects: Sequence[Subject], episodes: int, greedy: bool) -> list[Outcome]:
+        """Return each subject's outcome, in order. stacked: [R, ...], one set of parameters a subject."""
+        found: list[Outcome] = []
+        for begin in range(0, len(subjects), self._capacity):
+            end = begin + self._capacity
+            part = {name: tensor[begin:end] for name, tensor in stacked.items()}
+            found += self._play(part, subjects[begin:end], episodes, greedy)
+        return found
+
+    def film(
+        self, parameters: Parameters, subject: Subject, episodes: int, greedy: bool
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Play the first of a subject's episodes again, the same to the bit, and yield its pictures.
+
+        parameters: one run's, without a run axis; episodes: how many the evaluation had.
+        """
+        per_run = min(self._slots, episodes)
+        slots = self._env.filmed()
+        rollout = Rollout(self._env, slots, self._policy, 1, per_run, _streams([subject], per_run))
+        rollout.follow(stack([parameters]))
+        rollout.start(np.array([0]))
+        first = np.arange(per_run) == 0
+        ended = False
+        while not ended:
+            yield slots.frame(0)
+            ended = len(rollout.step(first, greedy).ended) > 0
+        yield slots.frame(0)
+        rollout.close()
+
+    def _play(self, stacked: Parameters, subjects: Sequence[Subject], episodes: int, greedy: bool) -> list[Outcome]:
+        slots = min(self._slots, episodes)
+        count = len(subjects) * slots
+        rollout = Rollout(
+            self._env, self._env.slots(count), self._policy, len(subjects), slots, _streams(subjects, slots)
+        )
+        returns = np.zeros((len(subjects), episodes))
+        lengths = np.zeros((len(subjects), episodes), dtype=np.int64)
+        rollout.follow(stacked)
+        rollout.start(np.arange(count))
+        live = np.ones(count, dtype=bool)
+        while live.any():
+            step = rollout.step(live, greedy)
+            ended = step.ended
+            index = ended // slots, rollout.episode[ended] * slots + ended % slots
+            returns[index], lengths[index] = rollout.returns[ended], rollout.time[ended]
+            live[ended] = index[1] + slots < episodes
+            rollout.start(ended[live[ended]])
+        rollout.close()
+        return [Outcome(*pair) for pair in zip(returns, lengths, strict=True)]
+
+
+def _streams(subjects: Sequence[Subject], slots: int) -> StreamOf:
+    def stream(row: int, purpose: str, turn: int) -> Key:
+        subject, slot = subjects[row // slots], row % slots
+        return (subject.seed, "evaluation", subject.label, turn * slots + slot, purpose)
+
+    return stream

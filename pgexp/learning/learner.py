@@ -1,0 +1,60 @@
+"""One run of a pack, as a learner: what it has learnt, how far it has come, and how it learns from a batch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pgexp.functional.batch import Batch
+from pgexp.learning.algorithm import Algorithm, Student
+from pgexp.learning.schedules import SCHEDULES
+from pgexp.schema import names
+from pgexp.schema.config import Budget
+
+
+@dataclass
+class Learner:
+    """A run's student, its algorithm and schedule, and the counters that its budget is held against."""
+
+    student: Student
+    algorithm: Algorithm
+    schedule: str
+    lr: float
+    budget: Budget
+    steps: int = 0
+    episodes: int = 0
+    updates: int = 0
+
+    @property
+    def progress(self) -> float:
+        """The share of the budget that is spent, from 0 to 1."""
+        if self.budget.steps is not None:
+            return min(1.0, self.steps / self.budget.steps)
+        assert self.budget.episodes is not None  # the config has one of the two
+        return min(1.0, self.episodes / self.budget.episodes)
+
+    def learn(self, batch: Batch) -> dict[str, float]:
+        """Learn from the batch; return the row of metrics of this update. Raises DivergenceError."""
+        lr = self.lr * SCHEDULES[self.schedule](self.progress)
+        for group in self.student.optimizer.param_groups:
+            group["lr"] = lr
+        learnt = self.algorithm.update(self.student, batch)
+        self.steps += batch.steps
+        self.episodes += int((~batch.open).sum())
+        self.updates += 1
+        counted = {names.LEARNING_RATE: lr, names.UPDATES: self.updates, names.EPISODES: self.episodes}
+        return _of_episodes(batch) | learnt | counted
+
+
+def _of_episodes(batch: Batch) -> dict[str, float]:
+    """Return the metrics of the episodes that ended in the batch; where none did, there are none to tell."""
+    ended = ~batch.open
+    counted = {names.TRUNCATED: float(np.sum(batch.truncated))}
+    if not ended.any():
+        return counted
+    returns = batch.returns[ended]
+    return counted | {
+        names.RETURN_MEAN: float(returns.mean()),
+        names.RETURN_MIN: float(returns.min()),
+        names.RETURN_MAX: float(returns.max()),
+        names.EPISODE_LENGTH: float(batch.episode_lengths[ended].mean()),
+    }

@@ -1,0 +1,84 @@
+"""Holds values against parameters: unknown keys, missing ones, wrong types, values out of range."""
+
+from collections.abc import Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+
+from pgexp.schema.errors import Problem, unknown
+from pgexp.schema.signatures import REQUIRED, Parameter
+from pgexp.schema.types import BOUNDS, SHAPES, Factory
+
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
+
+
+def check(
+    values: Mapping[str, Any], parameters: Mapping[str, Parameter], path: str = ""
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the checked values with defaults filled in, and every problem found; `path` is the keys' prefix."""
+    checked: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, value in values.items():
+        key = f"{path}.{name}" if path else name
+        if name not in parameters:
+            problems.append(unknown(key, value, parameters))
+            continue
+        try:
+            checked[name] = convert(value, parameters[name].annotation)
+        except ValueError:
+            allowed = describe(parameters[name].annotation)
+            problems.append(Problem(key, f"given {value!r}; must be {allowed}"))
+    for name, parameter in parameters.items():
+        if name not in values:
+            if parameter.default is REQUIRED:
+                key = f"{path}.{name}" if path else name
+                problems.append(Problem(key, f"missing; must be {describe(parameter.annotation)}"))
+            else:
+                checked[name] = parameter.default
+    return checked, problems
+
+
+def convert(value: Any, annotation: Any) -> Any:
+    """Return the value as the annotation's type: whole numbers stand for floats, lists for tuples, nothing else bends.
+
+    Raises ValueError where the value is of another type or out of range.
+    """
+    if annotation is Any:
+        return value
+    if annotation is Factory:
+        if isinstance(value, Mapping) and "_target_" in value:
+            return value
+        raise ValueError
+    if isinstance(value, list) and any(get_origin(kind) is tuple for kind in (annotation, *get_args(annotation))):
+        value = tuple(value)
+    try:
+        return TypeAdapter(annotation).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+def describe(annotation: Any) -> str:
+    """Return what an annotation allows, in words."""
+    origin, members = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        bounds = [_bound(mark) for mark in members[1:] if mark != SHAPES]
+        return " ".join([describe(members[0]), " and ".join(bounds)]).strip()
+    if origin is Literal:
+        return f"one of {', '.join(str(member) for member in members)}"
+    if origin in (Union, UnionType):
+        return " or ".join(describe(member) for member in members)
+    if origin is list:
+        return f"a list, each {describe(members[0])}"
+    if origin is tuple:
+        return f"a list of {len(members)}: {', '.join(describe(member) for member in members)}"
+    if annotation is Factory:
+        return "a mapping with its own _target_"
+    if annotation is dict or origin is dict:
+        return "a mapping"
+    return _WORDS.get(annotation, "any value") if annotation is not None else "null"
+
+
+def _bound(mark: Any) -> str:
+    attribute, words = BOUNDS[type(mark)]
+    return f"{words} {getattr(mark, attribute)}"

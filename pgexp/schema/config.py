@@ -1,0 +1,141 @@
+"""A run's config, typed: what Hydra composed, checked once, and never a DictConfig again.
+
+Fields marked SHAPES decide the program's shapes: runs that are equal in all of them can train in one pack. Every other
+field may differ from run to run inside a pack.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Annotated, Any, Literal, get_type_hints
+
+from pgexp.schema.errors import ConfigError, Problem
+from pgexp.schema.signatures import REQUIRED, Parameter
+from pgexp.schema.types import SHAPES, NonNegativeInt, PositiveInt
+
+AUTOMATIC_SLOTS = 16  # the most slots that a run gets unasked
+
+
+@dataclass(frozen=True)
+class Option:
+    """A class to be built: its import path and its checked keyword arguments, nested options included."""
+
+    target: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The class's own name."""
+        return self.target.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class Env:
+    """The environment: any Gymnasium id, and the number of its episode slots that a run advances side by side."""
+
+    id: str
+    slots: PositiveInt | None = None
+    max_episode_steps: PositiveInt | None = None
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a run trains; one of the two is set."""
+
+    steps: PositiveInt | None = None
+    episodes: PositiveInt | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one update sees: whole episodes, or a segment of steps in each slot; one of the two is set."""
+
+    episodes: PositiveInt | None = None
+    steps: PositiveInt | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """When and on how many episodes the policy is evaluated."""
+
+    every: PositiveInt | None = None
+    episodes: PositiveInt = 10
+    final_episodes: NonNegativeInt = 100
+    greedy: bool = False
+    slots: PositiveInt = 20
+    video: bool = False
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Where runs are recorded beside their own folder."""
+
+    uri: str
+    experiment: str
+    points: PositiveInt
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run is."""
+
+    seed: NonNegativeInt
+    dtype: Annotated[Literal["float32", "float64"], SHAPES]
+    budget: Budget
+    env: Annotated[Env, SHAPES]
+    network: Annotated[Option, SHAPES]
+    optimizer: Option
+    schedule: Literal["constant", "linear", "cosine"]
+    baseline: Option
+    algorithm: Option
+    batch: Annotated[Batch, SHAPES]
+    evaluation: Annotated[Evaluation, SHAPES]
+    tracking: Tracking
+    choices: Mapping[str, str]  # the options' names as chosen on the command line, e.g. baseline: value
+
+    @property
+    def slots(self) -> int:
+        """N, the number of episode slots of the run."""
+        if self.env.slots is not None:
+            return self.env.slots
+        if self.batch.episodes is None:
+            return AUTOMATIC_SLOTS
+        return max(n for n in range(1, AUTOMATIC_SLOTS + 1) if self.batch.episodes % n == 0)
+
+
+def parameters_of(section: type) -> dict[str, Parameter]:
+    """Return the parameters of one of the dataclasses above."""
+    hints = get_type_hints(section, include_extras=True)
+    found = {}
+    for item in fields(section):
+        default = item.default_factory() if item.default_factory is not MISSING else item.default
+        found[item.name] = Parameter(hints[item.name], REQUIRED if default is MISSING else default)
+    return found
+
+
+def shaping_fields() -> tuple[str, ...]:
+    """Return the names of the fields in which the runs of a pack are equal."""
+    hints = get_type_hints(RunConfig, include_extras=True)
+    return tuple(name for name, hint in hints.items() if SHAPES in getattr(hint, "__metadata__", ()))
+
+
+def require_consistent(config: RunConfig) -> None:
+    """Raise ConfigError where values that are right by themselves contradict each other."""
+    problems = []
+    for name, pair in (("budget", config.budget), ("algorithm.batch", config.batch)):
+        if (pair.steps is None) == (pair.episodes is None):
+            problems.append(Problem(name, _one_of(name, pair.steps, pair.episodes)))
+    episodes, slots = config.batch.episodes, config.env.slots
+    if episodes is not None and slots is not None and episodes % slots:
+        text = f"given {slots}; must divide algorithm.batch.episodes={episodes}, so that each slot runs equally many"
+        problems.append(Problem("env.slots", text))
+    if config.evaluation.video and not config.evaluation.final_episodes:
+        problems.append(Problem("evaluation.video", "true needs evaluation.final_episodes of at least 1"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _one_of(name: str, steps: int | None, episodes: int | None) -> str:
+    if steps is None:
+        return f"neither {name}.steps nor {name}.episodes is set; set one of them"
+    return f"steps={steps} and episodes={episodes} exclude each other; add {name}.steps=null or {name}.episodes=null"

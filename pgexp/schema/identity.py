@@ -1,0 +1,60 @@
+"""Who a run is: the fields that decide its numbers, and the keys made of them.
+
+Left out is what decides no number: where it is recorded, whether a video is made, what an option is called.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from pgexp.schema.config import Option, RunConfig, shaping_fields
+
+
+def plain(value: Any) -> Any:
+    """Return a config's part as JSON has it: mappings, lists, numbers, texts."""
+    if isinstance(value, Option):
+        return {"_target_": value.target, **{name: plain(item) for name, item in value.arguments.items()}}
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def deciding(config: RunConfig) -> dict[str, Any]:
+    """Return the fields that decide the run's numbers, as plain mappings and values."""
+    fields = {
+        name: plain(getattr(config, name))
+        for name in config.__dataclass_fields__
+        if name not in ("tracking", "choices")
+    }
+    fields["env"] |= {"slots": config.slots}
+    del fields["evaluation"]["video"]
+    return fields
+
+
+def run_key(config: RunConfig) -> str:
+    """Return the run's key: two runs of equal keys and equal code have equal numbers."""
+    return _digest(deciding(config))
+
+
+def configuration_key(config: RunConfig) -> str:
+    """Return the configuration's key: the run's, without the seed."""
+    fields = deciding(config)
+    del fields["seed"]
+    return _digest(fields)
+
+
+def structure_key(config: RunConfig) -> str:
+    """Return the key in which the runs of a pack are equal."""
+    fields = deciding(config)
+    return _digest({name: fields[name] for name in shaping_fields()})
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,71 @@
+"""The names under which a run is recorded: metrics, tags and the files of a run's folder. Written once, here.
+
+A metric's name is ``group/quantity``; MLflow's UI makes a section of each group. Names in the group ``timing`` depend
+on the machine and the day; every other metric depends on the run's identity alone.
+"""
+
+from typing import Final
+
+TIMING: Final = "timing/"
+
+RETURN_MEAN: Final = "train/return_mean"
+RETURN_MIN: Final = "train/return_min"
+RETURN_MAX: Final = "train/return_max"
+EPISODE_LENGTH: Final = "train/episode_length_mean"
+TRUNCATED: Final = "train/truncated_episodes"
+EPISODES: Final = "progress/episodes"
+UPDATES: Final = "progress/updates"
+POLICY_LOSS: Final = "loss/policy"
+VALUE_LOSS: Final = "loss/value"
+ENTROPY: Final = "policy/entropy"
+KL: Final = "policy/kl"
+GRADIENT_NORM: Final = "gradient/norm"
+ADVANTAGE_MEAN: Final = "advantage/mean"
+ADVANTAGE_STD: Final = "advantage/std"
+EXPLAINED_VARIANCE: Final = "value/explained_variance"
+LEARNING_RATE: Final = "schedule/lr"
+DROPPED_STEPS: Final = "batch/dropped_steps"
+STEPS_PER_SECOND: Final = TIMING + "steps_per_second"
+
+EVALUATION: Final = "evaluation"
+FINAL: Final = "final"
+
+
+def evaluation_metrics(phase: str) -> tuple[str, ...]:
+    """Return the names of an evaluation's metrics; phase is EVALUATION (during training) or FINAL (at its end)."""
+    quantities = ("return_mean", "return_std", "return_min", "return_max", "episode_length_mean")
+    return tuple(f"{phase}/{quantity}" for quantity in quantities)
+
+
+EVALUATION_RETURN: Final = evaluation_metrics(EVALUATION)[0]
+FINAL_RETURN: Final = evaluation_metrics(FINAL)[0]
+
+# Tags of MLflow runs. A role is one of "sweep", "configuration" (its seeds below it) and "run" (one seed).
+TAG_ROLE: Final = "pgexp.role"
+ROLE_SWEEP: Final = "sweep"
+ROLE_CONFIGURATION: Final = "configuration"
+ROLE_RUN: Final = "run"
+TAG_SWEEP: Final = "pgexp.sweep"  # the sweep's id, on the sweep's run and on all below it
+TAG_RECORD: Final = "pgexp.record"  # the id of the recorded folder; runs are looked up by it before they are created
+TAG_KEY: Final = "pgexp.key"  # hash of what decides the run's numbers
+TAG_CONFIGURATION: Final = "pgexp.configuration"  # the same without the seed
+TAG_CONFIGURATION_NAME: Final = "pgexp.configuration_name"  # readable: what differs within the sweep
+TAG_CODE: Final = "pgexp.code"  # hash of the package, the user's modules in play and the lock file
+TAG_DIRTY: Final = "pgexp.git_dirty"  # "true" where the checkout had uncommitted changes
+TAG_FOLDER: Final = "pgexp.folder"  # where the run's own folder stands
+TAG_THRESHOLD: Final = "pgexp.reward_threshold"  # the return at which the environment counts as solved
+TAG_BIASED: Final = "pgexp.biased"  # which choices make the gradient estimate biased, comma separated; absent if none
+TAG_COMMIT: Final = "mlflow.source.git.commit"
+TAG_PARENT: Final = "mlflow.parentRunId"
+
+# Files of a run's folder.
+RUN_FILE: Final = "run.json"
+ROWS_FILE: Final = "rows.jsonl"
+METRICS_FILE: Final = "metrics.parquet"
+TIMINGS_FILE: Final = "timings.parquet"
+LOG_FILE: Final = "run.log"
+POLICY_FOLDER: Final = "policy"
+VIDEO_FOLDER: Final = "video"
+PROVENANCE_FOLDER: Final = "provenance"
+# File of the folder that a command made: a single run's own folder, or the sweep's.
+RECORD_FILE: Final = "record.json"

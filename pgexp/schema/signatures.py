@@ -1,0 +1,162 @@
+"""Reads the parameters of a class's constructor from its source, without importing it.
+
+So that a config is checked in a fraction of a second: torch, and a user's own module, are not loaded to find that a
+key is misspelt. The source is found along the import path, ``from x import y`` is followed, and annotations are
+evaluated in the vocabulary of ``schema.types`` alone.
+"""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any, Final, Literal, Union
+
+from pgexp.schema.types import VOCABULARY
+
+REQUIRED: Final = object()
+_UNKNOWN: Final = object()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A constructor's parameter: its annotation, and its default or REQUIRED."""
+
+    annotation: Any
+    default: Any = REQUIRED
+
+
+@cache
+def parameters(target: str) -> Mapping[str, Parameter]:
+    """Return the parameters of the constructor of ``package.module.Class``, by name and in order.
+
+    Raises LookupError with a sentence where there is no such class.
+    """
+    module, _, name = target.rpartition(".")
+    if not module:
+        raise LookupError(f"{target!r} is no import path of a class: write package.module.Class")
+    return _of_class(module, name, frozenset())
+
+
+def _of_class(module: str, name: str, seen: frozenset[tuple[str, str]]) -> Mapping[str, Parameter]:
+    if (module, name) in seen:
+        raise LookupError(f"{module}.{name} is imported in a circle")
+    path = source(module)
+    for node in ast.parse(path.read_bytes()).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return _constructor(node, module, seen)
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return _of_class(_absolute(node, module, path), alias.name, seen | {(module, name)})
+    raise LookupError(f"there is no class {name!r} in the module {module!r} ({path.name})")
+
+
+def _absolute(node: ast.ImportFrom, module: str, path: Path) -> str:
+    if not node.level:
+        return node.module or ""
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    package = package[: len(package) - node.level + 1]
+    return ".".join([*package, node.module] if node.module else package)
+
+
+def source(module: str) -> Path:
+    """Return the file of a module, found without importing it. Raises LookupError where there is none."""
+    search: list[str] | None = None
+    spec = None
+    for i, part in enumerate(module.split("."), 1):
+        spec = PathFinder.find_spec(part, search)
+        if spec is None:
+            raise LookupError(f"there is no module {'.'.join(module.split('.')[:i])!r} on the import path")
+        search = list(spec.submodule_search_locations or [])
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        raise LookupError(f"the module {module!r} has no Python source to read")
+    return Path(spec.origin)
+
+
+def _constructor(node: ast.ClassDef, module: str, seen: frozenset[tuple[str, str]]) -> Mapping[str, Parameter]:
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            return _arguments(item.args)
+    if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
+        return _fields(node)
+    for base in node.bases:
+        if isinstance(base, ast.Name) and base.id not in ("ABC", "Protocol", "object"):
+            return _of_class(module, base.id, seen | {(module, node.name)})
+    return {}
+
+
+def _arguments(arguments: ast.arguments) -> Mapping[str, Parameter]:
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    pairs = [*zip(positional, [*defaults, *arguments.defaults], strict=True)]
+    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return {arg.arg: Parameter(_type(arg.annotation), _default(value)) for arg, value in pairs[1:]}
+
+
+def _fields(node: ast.ClassDef) -> Mapping[str, Parameter]:
+    return {
+        item.target.id: Parameter(_type(item.annotation), _default(item.value))
+        for item in node.body
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+        and "ClassVar" not in ast.unparse(item.annotation)
+    }  # fmt: skip
+
+
+def _default(node: ast.expr | None) -> Any:
+    if node is None:
+        return REQUIRED
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _type(node: ast.expr | None) -> Any:
+    found = _evaluate(node) if node is not None else _UNKNOWN
+    return Any if found is _UNKNOWN else found
+
+
+def _evaluate(node: ast.expr) -> Any:
+    """Evaluate an annotation; members of a union that are outside of the vocabulary (torch.Tensor) drop out of it."""
+    match node:
+        case ast.Constant(value=None):
+            return None
+        case ast.Constant(value=str(text)):
+            return _evaluate(ast.parse(text, mode="eval").body)
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return VOCABULARY.get(name, _UNKNOWN)
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            return _union([_evaluate(left), _evaluate(right)])
+        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
+            return _generic(name, inner.elts if isinstance(inner, ast.Tuple) else [inner])
+    return _UNKNOWN
+
+
+def _generic(name: str, inner: list[ast.expr]) -> Any:
+    if name == "Literal":
+        return Literal[tuple(ast.literal_eval(item) for item in inner)]
+    if name == "Factory":
+        return VOCABULARY["Factory"]
+    members = [_evaluate(item) for item in inner]
+    if name == "Union":
+        return _union(members)
+    if name == "Optional":
+        return _union([*members, None])
+    known = [Any if member is _UNKNOWN else member for member in members]
+    match name:
+        case "list" | "Sequence":
+            return list[known[0]]  # type: ignore[valid-type]  # built from what was read
+        case "tuple":
+            return tuple[tuple(known)]  # type: ignore[misc]  # built from what was read
+        case "dict" | "Mapping":
+            return dict[known[0], known[1]]  # type: ignore[valid-type]  # built from what was read
+    return _UNKNOWN
+
+
+def _union(members: list[Any]) -> Any:
+    known = [member for member in members if member is not _UNKNOWN]
+    if all(member is None for member in known):
+        return _UNKNOWN
+    return Union[tuple(known)]  # noqa: UP007 - made of what was read

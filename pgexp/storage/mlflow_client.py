@@ -1,0 +1,47 @@
+"""MLflow's client as pgexp uses it: quiet, and without sending anybody a report of its use.
+
+MLflow reads its environment while it is imported, so whatever needs MLflow imports it from here.
+"""
+
+import os
+import warnings
+from pathlib import Path
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # Alembic's too
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # by default a call fails after 4 minutes
+
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+__all__ = [
+    "Metric",
+    "MlflowClient",
+    "MlflowException",
+    "Param",
+    "Run",
+    "RunTag",
+    "artifact_location",
+    "connect",
+]
+
+_SQLITE = "sqlite:///"
+
+
+def connect(uri: str) -> MlflowClient:
+    """Return a client of a store; a fresh SQLite database gets its folder and, within seconds, its tables."""
+    if uri.startswith(_SQLITE):
+        _database(uri).parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():  # MLflow's models are older than the SQLAlchemy that it allows
+        warnings.filterwarnings("ignore", "The ``noload`` loader strategy is deprecated")
+        return MlflowClient(uri)
+
+
+def artifact_location(uri: str) -> str | None:
+    """Return where artifacts go: beside an SQLite database; where there is a server, it decides."""
+    return _database(uri).with_name("mlartifacts").as_uri() if uri.startswith(_SQLITE) else None
+
+
+def _database(uri: str) -> Path:
+    return Path(uri.removeprefix(_SQLITE).partition("?")[0])

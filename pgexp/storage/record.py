@@ -1,0 +1,91 @@
+"""A record: which runs a command trains, in which folders, and where they are tracked.
+
+It is written before training starts. From then on, whoever knows the folder can follow the runs or catch up.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from pgexp.schema.names import RECORD_FILE, RUN_FILE
+from pgexp.storage.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Where MLflow keeps the runs, and how finely it shows them."""
+
+    uri: str  # a relative SQLite path is made absolute by whoever makes the record
+    experiment: str
+    points: int  # about how many training rows of a run MLflow shows; the Parquet file holds them all
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run of a record: one configuration with one seed."""
+
+    folder: str  # relative to the record's folder; "." for a single run
+    record: str  # uuid4 hex: this recording of the run, by which MLflow's run is found again
+    name: str
+    key: str
+    configuration: str
+    configuration_name: str
+    seed: int
+    params: dict[str, str | int | float | bool]
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that one command trains: a sweep of runs, or a single run, which has no sweep."""
+
+    folder: Path  # not in the file: a record is where it stands
+    sweep: str | None
+    name: str
+    command: str  # secrets masked, as in a Provenance
+    tracking: Tracking
+    runs: tuple[RunRecord, ...]
+    tags: dict[str, str]  # of every MLflow run of the record
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be told apart afterwards."""
+        if self.sweep is None and len(self.runs) != 1:
+            raise ValueError(f"a record without a sweep holds exactly one run, not {len(self.runs)}")
+        for identity in ("folder", "record"):
+            if len({getattr(run, identity) for run in self.runs}) != len(self.runs):
+                raise ValueError(f"two runs share a {identity}")
+
+    def folder_of(self, run: RunRecord) -> Path:
+        """Return the folder of one of the record's runs."""
+        return self.folder / run.folder
+
+
+_RECORD = TypeAdapter(Record)
+
+
+def write(record: Record) -> None:
+    """Write each run's file into its folder, then the record's: where that stands, all of them do."""
+    fields = asdict(record)
+    del fields["folder"]
+    for run, run_fields in zip(record.runs, fields["runs"], strict=True):
+        run_fields["params"] = {name: _plain(value) for name, value in run.params.items()}
+        write_json(record.folder_of(run) / RUN_FILE, run_fields)
+    write_json(record.folder / RECORD_FILE, fields)
+
+
+def read(folder: Path) -> Record:
+    """Read a folder's record; a ValueError names the file and everything that is wrong with it."""
+    path = folder / RECORD_FILE
+    try:
+        return _RECORD.validate_python(read_json(path) | {"folder": folder})
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in error.errors())
+        raise ValueError(f"{path}: {'; '.join(wrong)}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a parameter as JSON has it: an infinity or NaN, which JSON lacks, becomes its name."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,118 @@
+"""The spool: a run's rows, one JSON object a line, in a file that is only ever appended to.
+
+It is the durable record of a run: a row that was appended survives the end of the process in any way, without
+waiting for a disk or a server. Neither side keeps the file open, because a sweep has a thousand runs and a
+process may hold about as many files. To open, append a whole line and close costs some ten microseconds.
+"""
+
+import errno
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Status = Literal["FINISHED", "KILLED", "FAILED"]
+
+_STATUSES: tuple[Status, ...] = ("FINISHED", "KILLED", "FAILED")
+_NAMED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # JSON has no such numbers
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of a run after some steps; a metric that could not be computed is absent."""
+
+    steps: int
+    progress: float  # steps over the run's budget
+    time: int  # milliseconds since the epoch
+    metrics: dict[str, float]  # those named timing/... depend on the machine and the day
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended, and when; the last line of its spool."""
+
+    status: Status
+    time: int  # milliseconds since the epoch
+    reason: str = ""
+
+
+class SpoolWriter:
+    """Appends a run's rows to its spool; once appended, a row survives the process."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin a spool, or go on with one; a line that its last writer was killed in is cut off."""
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
+
+    def append(self, row: Row) -> None:
+        """Append a row."""
+        metrics = {name: _encode(value) for name, value in row.metrics.items()}
+        self._write({"steps": row.steps, "progress": row.progress, "time": row.time, "metrics": metrics})
+
+    def end(self, status: Status, reason: str = "") -> None:
+        """Append the run's end, as of now."""
+        self._write({"end": status, "time": time.time_ns() // 1_000_000, "reason": reason})
+
+    def _write(self, fields: dict[str, Any]) -> None:
+        line = json.dumps(fields, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        with self._path.open("ab", buffering=0) as file:
+            start = file.tell()
+            if file.write(line) < len(line):  # a full disk: leave nothing that the next line would run into
+                file.truncate(start)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+
+
+class SpoolReader:
+    """Reads a spool as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        """Start at the beginning of a spool, which may not exist yet."""
+        self._path = path
+        self._lines = 0
+        self._offset = 0
+
+    @property
+    def offset(self) -> int:
+        """The number of bytes consumed."""
+        return self._offset
+
+    def read(self) -> list[Row | End]:
+        """Return what was completed since the last call; a ValueError names the file and line of damage."""
+        *lines, _incomplete = self._unread().split(b"\n")
+        items = [self._item(line, number) for number, line in enumerate(lines, self._lines + 1)]
+        self._lines += len(lines)
+        self._offset += sum(len(line) + 1 for line in lines)
+        return items
+
+    def _unread(self) -> bytes:
+        if not self._path.exists():
+            return b""
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            return file.read()
+
+    def _item(self, line: bytes, number: int) -> Row | End:
+        try:
+            return _decode(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            start = line[:100].decode(errors="replace")
+            raise ValueError(f"{self._path}, line {number}: neither a row nor an end: {start}") from error
+
+
+def _encode(value: float) -> float | str:
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _decode(fields: dict[str, Any]) -> Row | End:
+    if "end" in fields:
+        return End(_STATUSES[_STATUSES.index(fields["end"])], int(fields["time"]), str(fields["reason"]))
+    values = fields["metrics"].items()
+    metrics = {name: _NAMED[value] if isinstance(value, str) else float(value) for name, value in values}
+    return Row(int(fields["steps"]), float(fields["progress"]), int(fields["time"]), metrics)

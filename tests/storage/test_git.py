@@ -1,0 +1,96 @@
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from pgexp.storage import git
+from pgexp.storage.git import GitState, git_state
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one commit of one file, whatever git's settings on this machine are."""
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # set where a git hook runs the tests
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "settings"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    (tmp_path / "settings").write_text(
+        "[user]\nname = A\nemail = a@b.c\n[diff]\nnoprefix = true\nexternal = false\n[color]\nui = always\n"
+    )
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    run(repository, "init", "--quiet")
+    (repository / "file").write_bytes(b"one\r\n")
+    run(repository, "add", "file")
+    run(repository, "commit", "--quiet", "-m", "first")
+    return repository
+
+
+def run(folder: Path, *arguments: str, stdin: bytes = b"") -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+def test_a_clean_repository_is_its_commit(repository: Path) -> None:
+    (repository / "below").mkdir()
+    commit = run(repository, "rev-parse", "HEAD")
+    assert git_state(repository / "below") == GitState(str(repository), commit, dirty=False)
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_the_diff_leads_from_the_commit_to_the_files(repository: Path, staged: bool) -> None:
+    content = b"caf\xe9\r\n\x00"
+    (repository / "file").write_bytes(content)
+    if staged:
+        run(repository, "add", "file")
+    state = git_state(repository)
+    assert state.dirty
+    run(repository, "reset", "--quiet", "--hard")
+    run(repository, "apply", "-", stdin=state.diff.encode("utf-8", "surrogateescape"))
+    assert (repository / "file").read_bytes() == content
+
+
+def test_a_repository_without_a_commit_is_all_diff(repository: Path) -> None:
+    run(repository, "update-ref", "-d", "HEAD")
+    state = git_state(repository)
+    assert (state.commit, state.dirty) == (None, True)
+    assert "+one" in state.diff
+
+
+def test_untracked_files_are_hashed_and_ignored_ones_are_not_listed(repository: Path) -> None:
+    (repository / ".gitignore").write_text("ignored\n")
+    (repository / "ignored").write_text("x")
+    (repository / "new é").write_text("two")
+    (repository / "lost").symlink_to("nowhere")
+    state = git_state(repository)
+    assert state.dirty is False
+    assert state.untracked == {
+        ".gitignore": sha256(b"ignored\n").hexdigest(),
+        "lost": None,
+        "new é": sha256(b"two").hexdigest(),
+    }
+
+
+def test_the_bytes_hashed_are_bounded(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git, "_HASHED_BYTES", 200_000)
+    for name, size in (("a", 100_000), ("b", 150_000), ("c", 1), ("d", 1)):
+        (repository / name).write_bytes(b"x" * size)
+    hashed = {name for name, sha in git_state(repository).untracked.items() if sha is not None}
+    assert hashed == {"a", "c"}  # 100,000 and 65,536, which a small file counts as: 200,000 are spent
+
+
+def test_no_repository_is_no_state(repository: Path) -> None:
+    assert git_state(repository.parent) == GitState()
+
+
+def test_no_git_is_no_state(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(repository))
+    assert git_state(repository) == GitState()
+
+
+def test_a_slow_git_is_given_up(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git, "_TIMEOUT", 0.0)
+    assert git_state(repository) == GitState()

@@ -1,0 +1,159 @@
+import json
+import math
+import resource
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pgexp.storage.spool import End, Row, SpoolReader, SpoolWriter
+
+FIRST = Row(10, 0.1, 1_000, {"train/return_mean": -1.5, "timing/steps_per_second": 3e5})
+SECOND = Row(20, 0.2, 2_000, {"policy/kl": 0.1})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "rows.jsonl"
+
+
+def test_rows_and_end_read_back_in_order(path: Path) -> None:
+    writer = SpoolWriter(path)
+    writer.append(FIRST)
+    writer.append(SECOND)
+    writer.end("FAILED", "a reason\nof two lines")
+    *rows, end = SpoolReader(path).read()
+    assert rows == [FIRST, SECOND]
+    assert isinstance(end, End)
+    assert (end.status, end.reason) == ("FAILED", "a reason\nof two lines")
+
+
+def test_a_reader_returns_each_row_once_as_it_comes(path: Path) -> None:
+    reader = SpoolReader(path)
+    assert reader.read() == []
+    writer = SpoolWriter(path)
+    assert reader.read() == []
+    writer.append(FIRST)
+    assert reader.read() == [FIRST]
+    assert reader.offset == path.stat().st_size
+    writer.append(SECOND)
+    assert reader.read() == [SECOND]
+    assert reader.read() == []
+    assert reader.offset == path.stat().st_size
+
+
+@pytest.mark.parametrize("last", ["row", "end"])
+def test_a_spool_cut_anywhere_in_its_last_line_keeps_all_earlier_rows(path: Path, last: str) -> None:
+    writer = SpoolWriter(path)
+    writer.append(FIRST)
+    writer.append(SECOND)
+    whole = path.stat().st_size
+    if last == "row":
+        writer.append(Row(30, 0.3, 3_000, {"loss/policy": 2.0}))
+    else:
+        writer.end("FINISHED")
+    content = path.read_bytes()
+    for size in range(whole, len(content)):
+        path.write_bytes(content[:size])
+        reader = SpoolReader(path)
+        assert reader.read() == [FIRST, SECOND]
+        assert reader.offset == whole
+        with path.open("ab") as file:
+            file.write(content[size:])
+        assert len(reader.read()) == 1
+
+
+def test_a_writer_goes_on_after_a_cut_line(path: Path) -> None:
+    SpoolWriter(path).append(FIRST)
+    with path.open("ab") as file:
+        file.write(b'{"steps":20,"pro')
+    reader = SpoolReader(path)
+    assert reader.read() == [FIRST]
+    SpoolWriter(path).append(SECOND)
+    assert reader.read() == [SECOND]
+    assert SpoolReader(path).read() == [FIRST, SECOND]
+
+
+def test_a_writer_goes_on_after_a_full_disk(path: Path) -> None:
+    writer = SpoolWriter(path)
+    writer.append(FIRST)
+    with file_size_limit(path.stat().st_size + 10), pytest.raises(OSError, match="No space left"):
+        writer.append(SECOND)
+    assert SpoolReader(path).read() == [FIRST]
+    writer.append(SECOND)
+    assert SpoolReader(path).read() == [FIRST, SECOND]
+
+
+def test_what_is_not_finite_is_standard_json_and_reads_back(path: Path) -> None:
+    SpoolWriter(path).append(Row(1, 0.0, 1, {"a": math.nan, "b": math.inf, "c": -math.inf}))
+    line = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert line["metrics"] == {"a": "NaN", "b": "Infinity", "c": "-Infinity"}
+    (row,) = SpoolReader(path).read()
+    assert isinstance(row, Row)
+    assert math.isnan(row.metrics["a"])
+    assert (row.metrics["b"], row.metrics["c"]) == (math.inf, -math.inf)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=st.floats(allow_nan=False), name=st.text())
+def test_every_number_and_name_reads_back_to_the_bit(path: Path, value: float, name: str) -> None:
+    path.unlink(missing_ok=True)
+    SpoolWriter(path).append(Row(1, 0.5, 2, {name: value}))
+    (row,) = SpoolReader(path).read()
+    assert isinstance(row, Row)
+    assert {key: number.hex() for key, number in row.metrics.items()} == {name: value.hex()}
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"\xff\xfe",
+        b'{"steps":20,"pro',
+        b"[]",
+        b"3",
+        b'{"steps":20,"progress":0.2,"time":2000}',
+        b'{"steps":20,"progress":0.2,"time":2000,"metrics":{"a":"many"}}',
+        b'{"end":"PAUSED","time":2000,"reason":""}',
+    ],
+)
+def test_a_damaged_line_is_named(path: Path, damaged: bytes) -> None:
+    writer = SpoolWriter(path)
+    writer.append(FIRST)
+    reader = SpoolReader(path)
+    reader.read()
+    writer.append(SECOND)
+    with path.open("ab") as file:
+        file.write(damaged + b"\n")
+    with pytest.raises(ValueError, match=r"rows\.jsonl, line 3: neither a row nor an end"):
+        reader.read()
+
+
+def test_a_thousand_spools_need_no_thousand_open_files(tmp_path: Path) -> None:
+    with open_files_limit(32):
+        writers = [SpoolWriter(tmp_path / f"{run}.jsonl") for run in range(1_000)]
+        for writer in writers:
+            writer.append(FIRST)
+        readers = [SpoolReader(tmp_path / f"{run}.jsonl") for run in range(1_000)]
+        assert all(reader.read() == [FIRST] for reader in readers)
+
+
+@contextmanager
+def limit(which: int, soft: int) -> Iterator[None]:
+    before, hard = resource.getrlimit(which)
+    resource.setrlimit(which, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(which, (before, hard))
+
+
+def file_size_limit(size: int) -> AbstractContextManager[None]:
+    return limit(resource.RLIMIT_FSIZE, size)
+
+
+def open_files_limit(more: int) -> AbstractContextManager[None]:
+    return limit(resource.RLIMIT_NOFILE, len(list(Path("/dev/fd").iterdir())) + more)

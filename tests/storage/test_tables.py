@@ -1,0 +1,55 @@
+import math
+from pathlib import Path
+
+import pyarrow as pa
+
+from pgexp.storage.spool import Row, SpoolWriter
+from pgexp.storage.tables import read_metrics, write_tables
+
+
+def spool(folder: Path, *rows: Row) -> Path:
+    writer = SpoolWriter(folder / "rows.jsonl")
+    for row in rows:
+        writer.append(row)
+    writer.end("FINISHED")
+    return folder
+
+
+def test_a_row_of_the_table_is_a_row_of_the_spool(tmp_path: Path) -> None:
+    first = Row(10, 0.1, 1_000, {"b/x": 1.5, "timing/steps_per_second": 7.0})
+    second = Row(20, 0.2, 2_000, {"b/x": math.nan, "a/y": math.inf})
+    write_tables(spool(tmp_path, first, second))
+
+    metrics = read_metrics(tmp_path / "metrics.parquet")
+    assert metrics.schema == pa.schema([("steps", pa.int64()), ("a/y", pa.float64()), ("b/x", pa.float64())])
+    assert metrics.column("steps").to_pylist() == [10, 20]
+    assert metrics.column("a/y").to_pylist() == [None, math.inf]
+    assert metrics.column("b/x").to_pylist()[0] == 1.5
+    assert math.isnan(metrics.column("b/x").to_pylist()[1])
+
+    timings = read_metrics(tmp_path / "timings.parquet")
+    assert timings.to_pydict() == {
+        "steps": [10, 20],
+        "time": [1_000, 2_000],
+        "timing/steps_per_second": [7.0, None],
+    }
+
+
+def test_equal_runs_have_equal_metrics_files_on_any_day(tmp_path: Path) -> None:
+    for day in (1, 2):
+        metrics = {"train/return_mean": 1.0, "timing/steps_per_second": float(day)}
+        write_tables(spool(tmp_path / str(day), Row(10, 0.1, day, metrics)))
+    tables = [tmp_path / day / "metrics.parquet" for day in "12"]
+    assert tables[0].read_bytes() == tables[1].read_bytes()
+
+
+def test_a_run_without_rows_has_tables_without_rows(tmp_path: Path) -> None:
+    write_tables(tmp_path)
+    assert read_metrics(tmp_path / "metrics.parquet").to_pydict() == {"steps": []}
+    assert read_metrics(tmp_path / "timings.parquet").to_pydict() == {"steps": [], "time": []}
+
+
+def test_a_folder_named_like_an_override_adds_no_column(tmp_path: Path) -> None:
+    folder = spool(tmp_path / "lr=3", Row(10, 0.1, 1, {"loss/policy": 2.0}))
+    write_tables(folder)
+    assert read_metrics(folder / "metrics.parquet").to_pydict() == {"steps": [10], "loss/policy": [2.0]}
