@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pgexp.comparison.store import DEFAULT_URI, ComparisonError, open_ui, shown
 
+DESCRIPTION = "Compare the runs of a sweep: a table with intervals over seeds, CSV files and learning curves."
 MLFLOW_SETTINGS = {
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # it logs tracebacks of errors that are told here in a sentence
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -27,11 +28,13 @@ def main(argv: list[str] | None = None) -> int:
     except ComparisonError as error:
         print(f"pgexp-compare: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever reads the output, head say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pgexp-compare", description=__doc__.partition(": ")[2])
+    parser = argparse.ArgumentParser(prog="pgexp-compare", description=DESCRIPTION)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "sweep",
@@ -56,10 +59,10 @@ def _compare(arguments: argparse.Namespace) -> None:
 
     chosen = None if arguments.all else _chosen(sweep, uri, experiment)
     comparison = report.compare(uri, experiment, chosen, arguments.threshold)
+    paths = report.write(comparison, arguments.out or Path("comparison") / (chosen or "all"))
     table.show(comparison.summary)
-    print(*comparison.notes, sep="\n", end="\n\n")
-    print(*report.write(comparison, arguments.out or Path("comparison") / (chosen or "all")), sep="\n")
-    print(f"\nRecorded in {shown(uri)}; to browse: {open_ui(uri)}")
+    print(*comparison.notes, "", *paths, "", sep="\n")
+    print(f"Recorded in {shown(uri)}; to browse: {open_ui(uri)}")
 
 
 def _named(sweep: str | None) -> tuple[str | None, str | None, str | None]:

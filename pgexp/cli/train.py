@@ -28,6 +28,10 @@ def main() -> None:
     sys.path.insert(0, str(Path.cwd()))  # a user's own modules stand where the command is called
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        if {"-m", "--multirun"} & set(sys.argv):
+            from pgexp.cli.early import check_values
+
+            check_values(sys.argv[1:])
         _application()
     except HydraException as error:
         from pgexp.cli.errors import explained

@@ -17,10 +17,10 @@ POINTS: Final = 200  # more than a printed curve can show
 def curve_frame(runs: pd.DataFrame, metrics: pd.DataFrame, threshold: float | None = None) -> pd.DataFrame:
     """Return each configuration's learning curve, a row a point, COLUMNS, from the frames of `frames`.
 
-    iqm is the interquartile mean over the n counted seeds of their finite evaluation returns, low and high its 95 %
-    percentile bootstrap interval (absent for one seed), point by point. A configuration without a stretch of
-    steps on which all its seeds were evaluated has no curve. The threshold is the environment's own (absent
-    where it has none), or the one given.
+    Point by point, iqm is the interquartile mean over the n seeds that count and were evaluated, low and high
+    its 95 % percentile bootstrap interval (absent for one seed). Returns that are not finite are passed over. A
+    configuration whose seeds' evaluations have no stretch of steps in common has no curve. The threshold is the
+    environment's own (absent where it has none), or the one given.
     """
     counted = runs[exclusions(runs) == ""]
     evaluations = metrics[(metrics["metric"] == names.EVALUATION_RETURN) & np.isfinite(metrics["value"])]

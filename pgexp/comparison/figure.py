@@ -93,9 +93,10 @@ def _draw(ax: Axes, panel: pd.DataFrame) -> list[_Label]:
 def _dress(ax: Axes, environment: str, panel: pd.DataFrame) -> None:
     """Set the titles, labels, ticks and limits of one environment."""
     few, many = panel["n"].min(), panel["n"].max()
-    seeds = f"{many} seed{'s' if many > 1 else ''}" if few == many else f"{few} to {many} seeds"
+    seeds = f"{many} seeds" if few == many else f"{few} to {many} seeds"
+    caption = f"IQM over {seeds}, 95 % bootstrap band" if many > 1 else "one seed"
     ax.set_title(environment, loc="left", fontsize=11, fontweight="bold", color=INK)
-    ax.set_title(f"IQM over {seeds}, 95 % bootstrap band", loc="right", fontsize=8.5, color=PALE)
+    ax.set_title(caption, loc="right", fontsize=8.5, color=PALE)
     ax.set_ylabel("evaluation return (undiscounted)", color=INK)
     ax.set_xlim(0, panel["steps"].max())
     ax.set_ylim(ax.get_ylim())

@@ -48,7 +48,9 @@ def runs(uri: str = DEFAULT_URI, experiment: str | None = None, sweep: str | Non
     """
     tags = {names.TAG_ROLE: names.ROLE_RUN} | ({names.TAG_SWEEP: sweep} if sweep else {})
     with opened(uri) as client:
-        rows = [_row(run, experiment_name) for run, experiment_name in _search(client, experiment, tags)]
+        found = list(_search(client, experiment, tags))
+    # A run that is being created has no parameters for a moment.
+    rows = [_row(run, experiment_name) for run, experiment_name in found if "seed" in run.data.params]
     if not rows:
         return pd.DataFrame(columns=list(RUN_COLUMNS))
     frame = pd.DataFrame(rows)

@@ -43,8 +43,21 @@ def _differences(runs: pd.DataFrame) -> dict[str, str]:
     """Return, by configuration, the parameters (not the seed) in which the frame's configurations differ."""
     columns = [column for column in runs if str(column).startswith("param.") and column != "param.seed"]
     first = runs.groupby("configuration")[columns].first()
-    differing = first[[column for column in first if first[column].nunique(dropna=False) > 1]]
+    differing = first[[column for column in first if _tells_apart(str(column), first)]]
     return {
         str(key): " ".join(f"{str(name)[6:]}={value}" for name, value in row.items() if pd.notna(value))
         for key, row in differing.to_dict("index").items()
     }
+
+
+def _tells_apart(column: str, first: pd.DataFrame) -> bool:
+    """Return whether configurations differ in a parameter, not just in an option that alone has it.
+
+    ``baseline.lr`` is a parameter of baseline=value; that baseline=none has none goes without saying.
+    """
+    if first[column].nunique() > 1:
+        return True
+    parts = column.split(".")
+    options = {".".join(parts[:length]) for length in range(2, len(parts))}
+    chosen = any(first[option].nunique() > 1 for option in options if option in first)
+    return bool(first[column].isna().any()) and bool(first[column].notna().any()) and not chosen

@@ -8,7 +8,7 @@ import pandas as pd
 from pgexp.comparison.counting import exclusions, notes
 from pgexp.comparison.curves import curve_frame
 from pgexp.comparison.frames import metrics, runs
-from pgexp.comparison.store import TRAIN, ComparisonError, shown
+from pgexp.comparison.store import DEFAULT_URI, TRAIN, ComparisonError, shown
 from pgexp.comparison.table import summary
 
 
@@ -27,7 +27,7 @@ class Comparison:
 
 
 def compare(
-    uri: str, experiment: str | None = None, sweep: str | None = None, threshold: float | None = None
+    uri: str = DEFAULT_URI, experiment: str | None = None, sweep: str | None = None, threshold: float | None = None
 ) -> Comparison:
     """Return the comparison of a sweep, or of all runs of the experiment or store."""
     seeds = runs(uri, experiment, sweep)
@@ -64,4 +64,7 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
 def _without_curve(table: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
     names = table["configuration_name"][table["n"] > 0]
     missing = sorted(set(names) - set(curves["configuration_name"]))
-    return [f"No learning curve of {', '.join(missing)}: no steps at which all seeds were evaluated."] * bool(missing)
+    if not missing:
+        return []
+    why = "the seeds' evaluations have no stretch of steps in common (evaluation.every makes them more frequent)"
+    return [f"No learning curve of {', '.join(missing)}: {why}."]

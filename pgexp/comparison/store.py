@@ -34,23 +34,16 @@ def opened(uri: str) -> Iterator["MlflowClient"]:
     from pgexp.storage.mlflow_client import MlflowException, connect
 
     try:
-        yield connect(uri)
-    except (
-        MlflowException,
-        SQLAlchemyError,
-        ImportError,
-    ) as error:  # ImportError: a database's missing driver
+        yield connect(_absolute(uri))  # MLflow remembers stores by address, whatever the working directory
+    except (MlflowException, SQLAlchemyError, ImportError) as error:  # the last: a database without its driver
         reason = shorten(str(error), 160, placeholder=" ...")
         raise ComparisonError(f"{shown(uri)} can't be read: is it up? --uri names another ({reason})") from error
 
 
 def shown(uri: str) -> str:
     """Return the store's address as it may be printed: a relative SQLite path absolute, a password hidden."""
-    database = _sqlite_file(uri)
-    if database is not None:
-        return f"sqlite:///{database.absolute()}"
     password = urlsplit(uri).password
-    return uri.replace(f":{password}@", ":***@") if password else uri
+    return uri.replace(f":{password}@", ":***@") if password else _absolute(uri)
 
 
 def open_ui(uri: str) -> str:
@@ -58,6 +51,11 @@ def open_ui(uri: str) -> str:
     if urlsplit(uri).scheme in ("http", "https"):
         return f"open {shown(uri)}"
     return f"mlflow ui --backend-store-uri {shlex.quote(shown(uri))} --host 127.0.0.1 --port 5000"
+
+
+def _absolute(uri: str) -> str:
+    database, path = _sqlite_file(uri), urlsplit(uri).path
+    return uri if database is None else uri.replace(path, f"/{database.absolute()}", 1)
 
 
 def _sqlite_file(uri: str) -> Path | None:

@@ -53,7 +53,7 @@ class CartPole(Dynamics):
 
     def step(self, state: States, action: Ints) -> tuple[States, Floats, Flags]:
         """Return the states one Euler step of 0.02 s later; the reward is 1 on every step, the last included."""
-        x, x_dot, theta, theta_dot = state.T
+        x, x_dot, theta, theta_dot = np.ascontiguousarray(state.T)
         force = np.where(action == 1, self._FORCE, -self._FORCE)
         cos, sin = np.cos(theta), np.sin(theta)
         temp = (force + self._POLE_MOMENT * np.square(theta_dot) * sin) / self._TOTAL_MASS

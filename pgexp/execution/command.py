@@ -57,6 +57,9 @@ def train(jobs: Sequence[Job], folder: Path, sweep: bool, console: Console) -> R
                 experiment.run(display.part(number, len(assembled)))
                 for run, index in enumerate(indices):
                     results[index] = Result(experiment.outcomes.get(run), experiment.failures.get(run))
+        except BaseException:
+            sink.close()  # what has not ended will not: the sink marks it KILLED
+            raise
         finally:
             state = _finish(sink, display)
     return Report([results[index] for index in range(len(jobs))], written, state)

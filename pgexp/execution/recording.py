@@ -46,7 +46,7 @@ def make_record(
     ]
     return Record(
         folder=folder,
-        sweep=uuid.uuid4().hex if sweep else None,
+        sweep=f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}" if sweep else None,
         name=_name(configs, len(set(titles))) if sweep else runs[0].name,
         command=origin.command,
         tracking=_tracking(configs),

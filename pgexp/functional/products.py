@@ -13,9 +13,9 @@ def stacked_product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Te
     outputs = weight.shape[-1]
     if runs == 1 and 1 in (rows, inputs, outputs):
         # A batch of one matrix with a dimension of one is a vector product to the library, which has another
-        # routine for it, with other bits. Two copies are a batch of two: the routine of every larger pack.
-        twice = (None if part is None else torch.cat([part, part]) for part in (x, weight, bias))
-        return stacked_product(*twice)[:1]  # type: ignore[arg-type]  # x and weight are tensors
+        # routine for it, with other bits. Twice the same matrix is a batch of two: the routine of every larger pack.
+        twice = x.expand(2, -1, -1), weight.expand(2, -1, -1), None if bias is None else bias.expand(2, -1)
+        return stacked_product(*twice)[:1]
     if bias is None:
         return torch.bmm(x, weight)
     return torch.baddbmm(bias.unsqueeze(1), x, weight)

@@ -1,6 +1,8 @@
 """Layers and initialisations that networks are composed of."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -13,10 +15,11 @@ Activation = Literal["relu", "tanh", "leaky_relu"]
 Initialization = Literal["orthogonal", "xavier", "kaiming", "pytorch", "zeros"]
 
 # Each is computed alike in every row, however many there are; sigmoid, softplus, SiLU and GELU are not in float32.
-ACTIVATIONS = {
-    "relu": torch.relu,
-    "tanh": torch.tanh,
-    "leaky_relu": torch.nn.functional.leaky_relu,
+# They write over their input: a layer's output is nobody else's, and its gradient does not need it.
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu_,
+    "tanh": torch.tanh_,
+    "leaky_relu": partial(torch.nn.functional.leaky_relu, inplace=True),
 }
 
 

@@ -1,6 +1,7 @@
 """Holds values against parameters: unknown keys, missing ones, wrong types, values out of range."""
 
 from collections.abc import Mapping
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -53,9 +54,14 @@ def convert(value: Any, annotation: Any) -> Any:
     if isinstance(value, list) and any(get_origin(kind) is tuple for kind in (annotation, *get_args(annotation))):
         value = tuple(value)
     try:
-        return TypeAdapter(annotation).validate_python(value, strict=True)
+        return _adapter(annotation).validate_python(value, strict=True)
     except ValidationError as error:
         raise ValueError(str(error)) from None
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation)
 
 
 def describe(annotation: Any) -> str:

@@ -55,6 +55,9 @@ TAG_DIRTY: Final = "pgexp.git_dirty"  # "true" where the checkout had uncommitte
 TAG_FOLDER: Final = "pgexp.folder"  # where the run's own folder stands
 TAG_THRESHOLD: Final = "pgexp.reward_threshold"  # the return at which the environment counts as solved
 TAG_BIASED: Final = "pgexp.biased"  # which choices make the gradient estimate biased, comma separated; absent if none
+TAG_DRAINED: Final = "pgexp.drained"  # how many rows of the run's record the store has
+TAG_NONFINITE: Final = "pgexp.nonfinite"  # how many values were NaN or infinite, and stand in the run's table only
+TAG_REASON: Final = "pgexp.reason"  # why the run ended as it did
 TAG_COMMIT: Final = "mlflow.source.git.commit"
 TAG_PARENT: Final = "mlflow.parentRunId"
 

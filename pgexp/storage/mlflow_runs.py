@@ -22,7 +22,6 @@ from pgexp.storage.record import Record, RunRecord, Tracking
 
 _DESCRIPTION = "mlflow.note.content"  # what MLflow's page of a run shows on top
 _PARAM_LENGTH = 6000  # MLflow's limit, beyond which it cuts without a word
-_PARAMS_A_BATCH = 100  # MLflow's limit
 
 Value = TypeVar("Value")
 
@@ -71,11 +70,9 @@ class MlflowRuns:
         return run
 
     def _log_params(self, run: Run, params: Mapping[str, object]) -> None:
-        missing = [
-            Param(key, str(value)[:_PARAM_LENGTH]) for key, value in params.items() if key not in run.data.params
-        ]
-        for start in range(0, len(missing), _PARAMS_A_BATCH):
-            self._client.log_batch(run.info.run_id, params=missing[start : start + _PARAMS_A_BATCH])
+        missing = params.keys() - run.data.params.keys()  # those that stand can't be changed
+        cut = [Param(key, str(params[key])[:_PARAM_LENGTH]) for key in sorted(missing)]
+        self._client.log_batch(run.info.run_id, params=cut)
 
     def _search(self) -> Iterable[Run]:
         sweep, record = self._record.sweep, self._record.runs[0].record

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 from pgexp.schema.names import (
     LOG_FILE,
@@ -11,6 +10,9 @@ from pgexp.schema.names import (
     POLICY_FOLDER,
     PROVENANCE_FOLDER,
     ROWS_FILE,
+    TAG_DRAINED,
+    TAG_NONFINITE,
+    TAG_REASON,
     TIMINGS_FILE,
     VIDEO_FOLDER,
 )
@@ -19,11 +21,7 @@ from pgexp.storage.spool import End, Row, SpoolReader
 from pgexp.storage.tables import write_tables
 from pgexp.storage.thinning import Thinning
 
-TAG_DRAINED: Final = "pgexp.drained"  # how many rows of the spool the store has
-TAG_NONFINITE: Final = "pgexp.nonfinite"  # how many values were NaN or infinite, and are in the table only
-TAG_REASON: Final = "pgexp.reason"  # why the run ended as it did
-
-_ENTITIES_A_BATCH = 1000  # MLflow's limit, on metrics and tags together
+_BATCH = 1000  # MLflow's limit on metrics and tags together, beyond which its client sends the tags first
 _TAG_LENGTH = 5000  # below every store's limit
 _KILLED = "the process that trained the run ended before it"
 
@@ -96,7 +94,7 @@ class MlflowSeed:
     def _send(self) -> None:
         while self._pending:
             tags = self._tags()
-            batch = self._pending[: _ENTITIES_A_BATCH - len(tags)]
+            batch = self._pending[: _BATCH - len(tags)]
             last = len(batch) == len(self._pending)
             self._client.log_batch(self._id, batch, tags=tags if last else ())
             del self._pending[: len(batch)]

@@ -69,10 +69,11 @@ def write(provenance: Provenance, folder: Path) -> None:
 def hash_code(package: Path, modules: Sequence[Path] = ()) -> str:
     """Return the sha256 over names and contents of a package's code, what stands beside it, and some modules.
 
-    A module counts by its file's name, not by where it stands.
+    Beside it are pgexp's plugins, where an installed package has those of others, too, and the lock file, which
+    only a checkout has. A module counts by its file's name, not by where it stands.
     """
     beside = package.parent
-    ours = [*package.rglob("*.py"), *beside.glob("hydra_plugins/**/*.py"), *beside.glob("requirements.lock")]
+    ours = [*package.rglob("*.py"), *beside.glob("hydra_plugins/pgexp*.py"), *beside.glob("requirements.lock")]
     named = [(path.relative_to(beside).as_posix(), path) for path in ours]
     named += [(f"module {path.name}", path) for path in modules]
     lines = sorted(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for name, path in named)

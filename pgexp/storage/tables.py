@@ -12,12 +12,14 @@ from pgexp.storage.spool import Row, SpoolReader
 
 
 def write_tables(run_folder: Path) -> None:
-    """Write a run's spool as two tables, a line a row in order, a column a metric, null where it is absent.
+    """Write a run's spool as two tables, a line a row, a column a metric, null where it is absent.
 
-    The metrics depend on the run's identity alone, so the same run writes the same file, byte for byte; steps
-    is in both tables, the time of day only beside the timings.
+    Rows stand in the order of their steps: an evaluation may be recorded later than it belongs, when others were due
+    with it, and that must not show. The metrics depend on the run's identity alone, so the same run writes the same
+    file, byte for byte; steps is in both tables, the time of day only beside the timings.
     """
-    rows = [item for item in SpoolReader(run_folder / ROWS_FILE).read() if isinstance(item, Row)]
+    written = SpoolReader(run_folder / ROWS_FILE).read()
+    rows = sorted((item for item in written if isinstance(item, Row)), key=lambda row: row.steps)
     steps = {"steps": pa.array([row.steps for row in rows], pa.int64())}
     times = {"time": pa.array([row.time for row in rows], pa.int64())}
     _write(run_folder / METRICS_FILE, steps | _columns(rows, lambda name: not name.startswith(TIMING)))
@@ -25,8 +27,8 @@ def write_tables(run_folder: Path) -> None:
 
 
 def read_metrics(path: Path) -> pa.Table:
-    """Read a table; unlike by default, folders named ``key=value`` on the way to it add no columns."""
-    return pq.read_table(path, partitioning=None)
+    """Return a table that ``write_tables`` wrote."""
+    return pq.read_table(path)
 
 
 def _columns(rows: list[Row], belongs: Callable[[str], bool]) -> dict[str, pa.Array]:

@@ -12,7 +12,20 @@ from pgexp.schema.config import RunConfig
 from tests.conftest import Compose
 
 BASELINES = ("none", "mean", "leave_one_out", "value")
-OPTIMIZERS = "adadelta adafactor adagrad adam adamax adamw asgd nadam radam rmsprop rprop sgd".split()
+OPTIMIZERS = [
+    "adadelta",
+    "adafactor",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "asgd",
+    "nadam",
+    "radam",
+    "rmsprop",
+    "rprop",
+    "sgd",
+]
 SHORT = ("budget.steps=1500", "network.widths=[16,16]", "evaluation.every=null", "evaluation.final_episodes=4")
 
 History = tuple[list[dict[str, float]], dict[str, torch.Tensor], list[float]]

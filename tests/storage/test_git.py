@@ -7,18 +7,33 @@ import pytest
 from pgexp.storage import git
 from pgexp.storage.git import GitState, git_state
 
+# Settings of a user's own, each of which spoils a diff.
+SETTINGS = """
+[user]
+    name = A
+    email = a@b.c
+[color]
+    ui = always
+[core]
+    attributesFile = {folder}/attributes
+[diff]
+    noprefix = true
+    external = false
+[diff "empty"]
+    textconv = true
+"""
+
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with one commit of one file, whatever git's settings on this machine are."""
+    """A repository with one commit of one file."""
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # set where a git hook runs the tests
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "settings"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    (tmp_path / "settings").write_text(
-        "[user]\nname = A\nemail = a@b.c\n[diff]\nnoprefix = true\nexternal = false\n[color]\nui = always\n"
-    )
+    (tmp_path / "settings").write_text(SETTINGS.format(folder=tmp_path))
+    (tmp_path / "attributes").write_text("* diff=empty\n")
     repository = tmp_path / "repository"
     repository.mkdir()
     run(repository, "init", "--quiet")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pgexp.storage.mlflow_client import MlflowClient, MlflowException, Run
+from pgexp.storage.mlflow_client import Metric, MlflowClient, MlflowException, Run, RunTag
 from pgexp.storage.mlflow_sink import MlflowSink
 from pgexp.storage.record import Record
 from pgexp.storage.spool import Row, SpoolWriter, Status
@@ -106,13 +106,21 @@ def test_a_single_run_has_nothing_above_it(single: Record) -> None:
     assert run.data.tags.keys().isdisjoint({"mlflow.parentRunId", "pgexp.sweep"})
 
 
-def test_many_and_long_params_are_all_there(uri: str, make_record: MakeRecord) -> None:
-    record = make_record(uri, names="a", seeds=[0])
+def test_many_and_long_params_are_all_there(single: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")
     params = {f"p{number:03}": "x" * 7_000 for number in range(101)}
-    record.runs[0].params.clear()
-    record.runs[0].params.update(params)
-    opened(record)
-    assert runs(record)["lr=a seed=0"].data.params == dict.fromkeys(params, "x" * 6_000)
+    single.runs[0].params.clear()
+    single.runs[0].params.update(params)
+    opened(single)
+    assert runs(single)["lr=a seed=7"].data.params == dict.fromkeys(params, "x" * 6_000)
+
+
+def test_params_that_are_missing_are_added_and_those_that_stand_stay(single: Record) -> None:
+    opened(single)
+    single.runs[0].params.update({"lr": "changed", "new": 1})
+    opened(single)
+    (run,) = runs(single).values()
+    assert run.data.params == {"lr": "a", "seed": "7", "gamma": "0.5", "baseline.own": "True", "new": "1"}
 
 
 def test_artifacts_stand_beside_the_database(single: Record, tmp_path: Path) -> None:
@@ -157,13 +165,22 @@ def test_mlflow_has_the_thinned_points_and_the_table_all(single: Record) -> None
     assert table.column("steps").to_pylist() == [10, 20, 30, 60, 70, 80, 25, 80]
 
 
-def test_more_points_than_one_call_takes_all_arrive(single: Record) -> None:
+def test_how_far_a_run_is_drained_is_said_after_its_last_point(single: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[int, int]] = []
+    log_batch = MlflowClient.log_batch
+
+    def counting(client: MlflowClient, run_id: str, metrics: list[Metric], tags: list[RunTag]) -> None:
+        calls.append((len(metrics), len(tags)))
+        log_batch(client, run_id, metrics, tags=tags)
+
     sink, (writer,) = opened(single), writers(single)
-    for steps in range(1, 1_202):
+    for steps in range(1, 1_001):
         writer.append(row(steps, metric="evaluation/return_mean"))
+    monkeypatch.setattr(MlflowClient, "log_batch", counting)
     sink.drain()
-    found = points(single, "lr=a seed=7", "evaluation/return_mean")
-    assert [step for step, *_ in found] == list(range(1, 1_202))
+    assert calls == [(999, 0), (1, 1)]
+    assert len(points(single, "lr=a seed=7", "evaluation/return_mean")) == 1_000
+    assert runs(single)["lr=a seed=7"].data.tags["pgexp.drained"] == "1000"
 
 
 def test_what_is_not_finite_is_counted_and_left_out(single: Record) -> None:
@@ -275,6 +292,18 @@ def test_a_second_sink_adds_what_is_missing_and_nothing_twice(uri: str, make_rec
     assert [step for step, *_ in points(record, "lr=a seed=0", "train/return_mean")] == [10, 20]
     assert [step for step, *_ in points(record, "lr=a seed=1", "train/return_mean")] == [30]
     assert runs(record)["a and b"].info.status == "KILLED"
+
+
+def test_a_finished_run_is_left_alone(single: Record) -> None:
+    sink, (writer,) = opened(single), writers(single)
+    writer.append(row(10))
+    writer.end("FINISHED")
+    sink.drain()
+    (single.folder / "rows.jsonl").unlink()
+    again = opened(single)
+    assert again.drain()
+    assert (again.ended, again.rows) == (1, 1)
+    assert runs(single)["lr=a seed=7"].info.status == "FINISHED"
 
 
 def test_rows_that_a_resumed_run_repeats_are_not_recorded_twice(single: Record) -> None:

@@ -13,14 +13,14 @@ from pgexp.storage.provenance import Provenance, collect, hash_code, mask, write
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package as a checkout has it, with a plugin and a lock file beside it."""
-    for name in ("pack/a.py", "pack/sub/b.py", "hydra_plugins/p/c.py", "requirements.lock", "README.md"):
+    for name in ("pack/a.py", "pack/sub/b.py", "hydra_plugins/pgexp_c.py", "requirements.lock", "README.md"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
     return tmp_path / "pack"
 
 
-@pytest.mark.parametrize("name", ["pack/a.py", "pack/sub/b.py", "hydra_plugins/p/c.py", "requirements.lock"])
+@pytest.mark.parametrize("name", ["pack/a.py", "pack/sub/b.py", "hydra_plugins/pgexp_c.py", "requirements.lock"])
 def test_every_file_of_the_code_counts(package: Path, name: str) -> None:
     before = hash_code(package)
     path = package.parent / name
@@ -40,6 +40,7 @@ def test_other_files_do_not_count_nor_where_it_stands(package: Path, tmp_path: P
     before = hash_code(package)
     (package.parent / "README.md").write_text("changed")
     (package / "notes.txt").write_text("new")
+    (package.parent / "hydra_plugins/other.py").write_text("new")
     moved = package.parent.rename(tmp_path.with_name("moved"))
     assert hash_code(moved / "pack") == before
 

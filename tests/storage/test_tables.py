@@ -53,3 +53,10 @@ def test_a_folder_named_like_an_override_adds_no_column(tmp_path: Path) -> None:
     folder = spool(tmp_path / "lr=3", Row(10, 0.1, 1, {"loss/policy": 2.0}))
     write_tables(folder)
     assert read_metrics(folder / "metrics.parquet").to_pydict() == {"steps": [10], "loss/policy": [2.0]}
+
+
+def test_rows_stand_in_the_order_of_their_steps_whenever_they_were_recorded(tmp_path: Path) -> None:
+    rows = [Row(10, 0.1, 1, {"a/x": 1.0}), Row(20, 0.2, 2, {"a/x": 2.0}), Row(10, 0.1, 3, {"b/y": 3.0})]
+    write_tables(spool(tmp_path, *rows))
+    expected = {"steps": [10, 10, 20], "a/x": [1.0, None, 2.0], "b/y": [None, 3.0, None]}
+    assert read_metrics(tmp_path / "metrics.parquet").to_pydict() == expected

@@ -1,0 +1,153 @@
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pgexp.comparison import frames
+from pgexp.comparison.store import ComparisonError
+from pgexp.schema import names
+from tests.comparison.recorded import Recorded
+
+
+def test_a_row_is_a_seed(store: Recorded) -> None:
+    store.sweep("s1")
+    run = store.seed(3, 480.5, sweep="s1", threshold=475)
+    row = frames.runs(store.uri).iloc[0]
+    assert frames.runs(store.uri).shape[0] == 1, "the sweep's and the configuration's runs are none"
+    assert row["run_id"] == run
+    assert row["name"] == "baseline=none seed=3"
+    assert (row["experiment"], row["sweep"], row["environment"]) == ("cartpole", "s1", "CartPole-v1")
+    assert (row["configuration"], row["configuration_name"]) == ("key of baseline=none", "baseline=none")
+    assert (row["seed"], row["status"]) == (3, "FINISHED")
+    assert (row["threshold"], row[names.FINAL_RETURN]) == (475.0, 480.5)
+    assert row["start"].year == 2023, "milliseconds since 1970, 1.7e12 of them"
+
+
+def test_absent_scores_and_thresholds_are_nan(store: Recorded) -> None:
+    store.seed(0, status="FAILED")
+    row = frames.runs(store.uri).iloc[0]
+    assert math.isnan(row["threshold"])
+    assert math.isnan(row[names.FINAL_RETURN])
+    assert row["status"] == "FAILED"
+
+
+def test_params_have_their_types(store: Recorded) -> None:
+    one = {"lr": 0.01, "n": 4, "own": True, "baseline": "value", "clip": None, "mixed": 1}
+    other = {"lr": "1e-3", "own": False, "baseline": "none", "clip": 0.5, "mixed": "auto"}
+    store.seed(0, sweep="s", name="a", params=one)
+    store.seed(1, sweep="s", name="b", params=other)
+    runs = frames.runs(store.uri)
+    assert runs["param.lr"].tolist() == [0.01, 0.001]
+    assert runs["param.n"].dtype == "Int64"
+    assert runs["param.n"].iloc[0] == 4
+    assert runs["param.n"].isna().tolist() == [False, True]
+    assert runs["param.own"].dtype == "boolean"
+    assert runs["param.own"].tolist() == [True, False]
+    assert runs["param.baseline"].tolist() == ["value", "none"]
+    assert runs["param.clip"].dtype == float
+    assert runs["param.clip"].iloc[1] == 0.5
+    assert runs["param.mixed"].tolist() == ["1", "auto"], "a column that is not all numbers stays text"
+
+
+def test_rows_are_ordered_by_environment_name_and_seed(store: Recorded) -> None:
+    for name, seed in (("lr=0.1", 1), ("lr=0.01", 10), ("lr=0.01", 9), ("lr=0.1", 0)):
+        store.seed(seed, 0.0, name=name, sweep="s")
+    store.seed(0, 0.0, name="lr=0.5", sweep="s", params={"env.id": "Acrobot-v1"})
+    runs = frames.runs(store.uri)
+    assert list(zip(runs["configuration_name"], runs["seed"], strict=True)) == [
+        ("lr=0.5", 0),
+        ("lr=0.01", 9),
+        ("lr=0.01", 10),
+        ("lr=0.1", 0),
+        ("lr=0.1", 1),
+    ]
+
+
+def test_a_sweep_or_an_experiment_can_be_chosen(store: Recorded) -> None:
+    other = store.add_experiment("acrobot")
+    store.seed(0, sweep="s1")
+    store.seed(1, sweep="s2")
+    store.seed(2, experiment=other)
+    assert frames.runs(store.uri)["seed"].tolist() == [0, 1, 2]
+    assert frames.runs(store.uri, sweep="s2")["seed"].tolist() == [1]
+    assert frames.runs(store.uri, experiment="acrobot")["seed"].tolist() == [2]
+    assert frames.runs(store.uri, experiment="acrobot", sweep="s2").empty
+
+
+def test_an_unknown_experiment_is_refused_with_the_known_ones(store: Recorded) -> None:
+    with pytest.raises(ComparisonError, match=r"'hopper' here: name one of Default, cartpole"):
+        frames.runs(store.uri, experiment="hopper")
+
+
+def test_all_pages_are_read(store: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = {store.seed(seed) for seed in range(5)}
+    monkeypatch.setattr(frames, "PAGE", 2)
+    runs = frames.runs(store.uri)
+    assert set(runs["run_id"]) == ids
+    assert runs["seed"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_run_that_is_being_created_is_none_yet(store: Recorded) -> None:
+    store.client.create_run(store.experiment, tags={names.TAG_ROLE: names.ROLE_RUN})
+    assert frames.runs(store.uri).empty
+
+
+def test_sweeps_are_listed_newest_first(store: Recorded) -> None:
+    other = store.add_experiment("acrobot")
+    store.sweep("first")
+    store.sweep("second", experiment=other)
+    store.sweep("third")
+    assert frames.sweeps(store.uri)["sweep"].tolist() == ["third", "second", "first"]
+    assert frames.sweeps(store.uri, "acrobot")["sweep"].tolist() == ["second"]
+
+
+def test_a_store_without_runs_gives_empty_frames(store: Recorded) -> None:
+    runs = frames.runs(store.uri)
+    assert (len(runs), list(runs.columns)) == (0, list(frames.RUN_COLUMNS))
+    assert list(frames.sweeps(store.uri).columns) == list(frames.SWEEP_COLUMNS)
+    assert list(frames.metrics(runs).columns) == list(frames.METRIC_COLUMNS)
+
+
+def test_metrics_are_at_full_resolution_and_without_what_is_absent(store: Recorded) -> None:
+    columns = {"steps": [5, 10, 15], "loss/policy": [0.5, 0.25, None], "evaluation/return_mean": [None, 20.0, None]}
+    run = store.seed(7, columns=columns)
+    store.seed(8, status="RUNNING")
+    long = frames.metrics(frames.runs(store.uri))
+    pd.testing.assert_frame_equal(
+        long,
+        pd.DataFrame(
+            {
+                "run_id": [run] * 3,
+                "configuration_name": ["baseline=none"] * 3,
+                "seed": [7] * 3,
+                "steps": [5, 10, 10],
+                "metric": ["loss/policy", "loss/policy", "evaluation/return_mean"],
+                "value": [0.5, 0.25, 20.0],
+            }
+        ),
+    )
+
+
+def test_folders_that_look_like_partitions_add_no_metric(fresh: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "course=rl"
+    folder.mkdir()
+    store = Recorded(fresh, folder)
+    store.seed(0, columns={"steps": [1], "loss/policy": [2.0]})
+    assert frames.metrics(frames.runs(store.uri))["metric"].tolist() == ["loss/policy"]
+
+
+def test_artifacts_that_are_not_local_are_fetched_through_mlflow(store: Recorded) -> None:
+    store.seed(0, columns={"steps": [1], "loss/policy": [2.0]})
+    store.seed(1)
+    runs = frames.runs(store.uri).assign(artifacts="mlflow-artifacts:/somewhere")
+    long = frames.metrics(runs, store.uri)
+    assert long[["seed", "value"]].to_numpy().tolist() == [[0, 2.0]]
+
+
+def test_a_damaged_artifact_is_named(store: Recorded) -> None:
+    store.seed(0, columns={"steps": [1], "loss/policy": [2.0]})
+    (damaged,) = (store.folder / "artifacts").rglob(names.METRICS_FILE)
+    damaged.write_bytes(b"PAR1 no more")
+    with pytest.raises(ComparisonError, match=str(damaged)):
+        frames.metrics(frames.runs(store.uri))

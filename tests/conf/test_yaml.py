@@ -1,0 +1,116 @@
+"""Every YAML composes, is typed and builds; it names exactly what its class takes; and each key is explained."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pgexp.execution.assembly import assemble
+from pgexp.schema.config import Batch, Budget, Env, Evaluation, Tracking
+from pgexp.schema.parse import HANDED_IN
+from tests.conftest import CONF, Compose
+
+FILES = {str(path.relative_to(CONF).with_suffix("")): path for path in sorted(CONF.rglob("*.yaml"))}
+OPTIONS = [name for name in FILES if "/" in name and not name.startswith("experiment/")]
+EXPERIMENTS = [name for name in FILES if name.startswith("experiment/")]
+SECTIONS = {"env": Env, "evaluation": Evaluation, "tracking": Tracking}
+# What stands in an option's YAML and is read apart from its class.
+APART = {"algorithm": {"batch"}, "optimizer": {"schedule"}}
+
+
+def read(name: str) -> dict[str, Any]:
+    return yaml.safe_load(FILES[name].read_text()) or {}
+
+
+def targets(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield an option's classes, nested ones included, each with its group and its keys."""
+    group, keys = name.partition("/")[0], read(name)
+    while "_target_" in keys:
+        yield group, keys
+        group, keys = next(((key, value) for key, value in keys.items() if isinstance(value, dict)), ("", {}))
+
+
+def test_each_group_has_its_options() -> None:
+    assert {name.partition("/")[0] for name in OPTIONS} == {
+        *("env", "network", "optimizer", "baseline", "algorithm", "evaluation", "tracking"),
+    }
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_composes_is_typed_and_builds(configured: Compose, name: str) -> None:
+    group, _, option = name.partition("/")
+    config = configured(f"{group}={option}")
+    assert config.choices[group] == option
+    pack = assemble([config])
+    built = {
+        "network": type(pack.policy.network),
+        "optimizer": type(pack.learners[0].student.optimizer),
+        "baseline": type(pack.learners[0].student.baseline),
+        "algorithm": type(pack.learners[0].algorithm),
+    }
+    if group in built:
+        assert built[group].__name__ == read(name)["_target_"].rpartition(".")[2]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_composes_is_typed_and_builds(configured: Compose, name: str) -> None:
+    config = configured(f"experiment={name.partition('/')[2]}")
+    assert len(assemble([config]).learners) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIONS if "_target_" in read(name)])
+def test_an_options_keys_are_its_constructors_parameters(name: str) -> None:
+    for group, keys in targets(name):
+        target = keys["_target_"]
+        module, _, class_name = target.rpartition(".")
+        taken = set(inspect.signature(getattr(import_module(module), class_name)).parameters) - HANDED_IN[group]
+        named = set(keys) - {"_target_"} - APART.get(group, set())
+        assert named <= taken
+        assert named == taken or target.startswith("torch.optim.")
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name.partition("/")[0] in SECTIONS])
+def test_a_sections_keys_are_its_fields(name: str) -> None:
+    assert set(read(name)) == {field.name for field in fields(SECTIONS[name.partition("/")[0]])}
+
+
+def test_the_pairs_of_which_one_is_set_name_both() -> None:
+    assert set(read("config")["budget"]) == {field.name for field in fields(Budget)}
+    assert set(read("algorithm/reinforce")["batch"]) == {field.name for field in fields(Batch)}
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name.startswith("optimizer/")])
+def test_every_optimizer_has_a_rate_and_a_schedule(name: str) -> None:
+    assert {"lr", "schedule"} < set(read(name))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_begins_by_saying_what_it_is(name: str) -> None:
+    lines = [line for line in FILES[name].read_text().splitlines() if not line.startswith("# @package")]
+    assert lines[0].startswith("# ")
+    assert len(lines[0]) > len("# a few words")
+
+
+@pytest.mark.parametrize("name", ["config", *OPTIONS])
+def test_each_key_is_explained_where_it_stands(name: str) -> None:
+    assert unexplained(FILES[name]) == []
+
+
+def unexplained(path: Path) -> list[str]:
+    """Return the keys' lines without a comment; left aside are the class's own and what is Hydra's."""
+    lines = path.read_text().partition("\nhydra:")[0].splitlines()
+    keys = [
+        line for line in lines if line.strip() and not line.lstrip().startswith(("#", "- ", "_target_:", "defaults:"))
+    ]
+    return [line for line in keys if "  # " not in line]
+
+
+def test_an_unexplained_key_would_be_found(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("# Mine.\n_target_: a.B\nlr: 1.0  # a rate\nnested:\n  gain: 2.0\n")
+    assert unexplained(path) == ["nested:", "  gain: 2.0"]

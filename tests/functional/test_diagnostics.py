@@ -1,0 +1,33 @@
+"""Numbers that say how well a prediction did."""
+
+import numpy as np
+import pytest
+
+from pgexp.functional.diagnostics import explained_variance
+
+TARGET = np.array([1.0, 2.0, 3.0, 6.0])  # mean 3, variance (4 + 1 + 0 + 9) / 4 = 3.5
+
+
+def test_a_perfect_prediction_explains_all_up_to_a_constant() -> None:
+    assert explained_variance(TARGET, TARGET) == 1.0
+    assert explained_variance(TARGET + 100.0, TARGET) == 1.0
+
+
+def test_a_constant_explains_nothing() -> None:
+    assert explained_variance(np.full(4, 7.0), TARGET) == 0.0
+
+
+def test_residuals_variance_is_held_against_the_targets() -> None:
+    # residuals 1, 0, -1, 4: mean 1, variance (0 + 1 + 4 + 9) / 4 = 3.5, as much as the target's
+    assert explained_variance(np.array([0.0, 2.0, 4.0, 2.0]), TARGET) == pytest.approx(0.0)
+    # residuals -1, -1, 1, 1: variance 1
+    assert explained_variance(np.array([2.0, 3.0, 2.0, 5.0]), TARGET) == pytest.approx(1 - 1 / 3.5)
+
+
+def test_a_prediction_worse_than_a_constant_is_negative() -> None:
+    assert explained_variance(-TARGET, TARGET) == pytest.approx(1 - 4.0)
+
+
+def test_where_the_target_does_not_vary_there_is_no_such_number() -> None:
+    assert explained_variance(np.array([1.0, 2.0]), np.array([5.0, 5.0])) is None
+    assert explained_variance(np.array([1.0]), np.array([5.0])) is None

@@ -1,0 +1,90 @@
+"""Returns of ragged batches: each episode by itself, backwards from its tail."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgexp.functional.arrays import Floats, Ints
+from pgexp.functional.returns import discounted_sums, episode_sums, starts, times
+
+
+def floats(*values: float) -> Floats:
+    return np.array(values, dtype=np.float64)
+
+
+def ints(*values: int) -> Ints:
+    return np.array(values, dtype=np.int64)
+
+
+def test_the_return_to_go_of_one_episode() -> None:
+    # 3; 2 + .5 * 3 = 3.5; 1 + .5 * 3.5 = 2.75
+    assert discounted_sums(floats(1, 2, 3), ints(3), 0.5, floats(0)).tolist() == [2.75, 3.5, 3.0]
+
+
+def test_no_return_leaks_across_an_episodes_end() -> None:
+    together = discounted_sums(floats(1, 2, 3, 100, 200), ints(3, 2), 0.5, floats(0, 0))
+    assert together.tolist() == [2.75, 3.5, 3.0, 200.0, 200.0]
+
+
+def test_a_tail_is_discounted_from_the_last_step_on() -> None:
+    # 3 + .5 * 8 = 7; 2 + .5 * 7 = 5.5; 1 + .5 * 5.5 = 3.75; the other episode's tail is 0
+    sums = discounted_sums(floats(1, 2, 3, 4), ints(3, 1), 0.5, floats(8, 0))
+    assert sums.tolist() == [3.75, 5.5, 7.0, 4.0]
+
+
+def test_without_discount_a_return_is_the_plain_sum() -> None:
+    assert discounted_sums(floats(1, 2, 3, 4), ints(3, 1), 1.0, floats(10, 0)).tolist() == [16.0, 15.0, 13.0, 4.0]
+
+
+def test_with_discount_zero_a_return_is_the_steps_reward() -> None:
+    assert discounted_sums(floats(1, 2, 3, 4), ints(3, 1), 0.0, floats(10, 10)).tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_an_episode_of_one_step() -> None:
+    assert discounted_sums(floats(-2), ints(1), 0.9, floats(10)).tolist() == [7.0]
+
+
+def test_no_steps_have_no_returns() -> None:
+    assert discounted_sums(floats(), ints(), 0.9, floats()).shape == (0,)
+    assert episode_sums(floats(), ints()).shape == (0,)
+
+
+def test_lengths_and_tails_are_of_the_same_episodes() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        discounted_sums(floats(1, 2), ints(1, 1), 0.9, floats(0))
+
+
+def test_ranks_are_asserted() -> None:
+    with pytest.raises(AssertionError):
+        discounted_sums(np.ones((2, 2)), ints(2), 0.9, floats(0))
+
+
+Episodes = list[tuple[list[float], float]]
+"""Rewards and tail of each."""
+VALUES = st.floats(-1e3, 1e3)
+
+
+@given(st.lists(st.tuples(st.lists(VALUES, min_size=1, max_size=9), VALUES), min_size=1, max_size=5), st.floats(0, 1))
+def test_returns_equal_their_definition(episodes: Episodes, gamma: float) -> None:
+    """``G_t = sum_k gamma^k r_{t+k} + gamma^{T-t} tail``, summed forwards and step by step."""
+    expected = [
+        sum(gamma**k * reward for k, reward in enumerate([*rewards[t:], tail]))
+        for rewards, tail in episodes
+        for t in range(len(rewards))
+    ]
+    found = discounted_sums(
+        floats(*(reward for rewards, _ in episodes for reward in rewards)),
+        ints(*(len(rewards) for rewards, _ in episodes)),
+        gamma,
+        floats(*(tail for _, tail in episodes)),
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-9)
+
+
+def test_sums_starts_and_times_of_episodes() -> None:
+    lengths = ints(3, 1, 2)
+    assert episode_sums(floats(1, 2, 3, 4, 5, 6), lengths).tolist() == [6.0, 4.0, 11.0]
+    assert starts(lengths).tolist() == [0, 3, 4]
+    assert times(lengths, ints(0, 0, 0)).tolist() == [0, 1, 2, 0, 0, 1]
+    assert times(lengths, ints(7, 0, 100)).tolist() == [7, 8, 9, 0, 100, 101]

@@ -1,0 +1,42 @@
+"""Plain configs: what Hydra composes of the shipped defaults, without Hydra."""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import CONF
+
+Given = Callable[..., dict[str, Any]]
+DEFAULTS = {
+    "env": "cartpole",
+    "network": "mlp",
+    "optimizer": "adam",
+    "baseline": "value",
+    "algorithm": "reinforce",
+    "evaluation": "default",
+    "tracking": "mlflow",
+}
+
+
+@pytest.fixture(scope="session")
+def given() -> Given:
+    """Return a function from changes, values by dotted key, to the default config so changed."""
+    root = yaml.safe_load((CONF / "config.yaml").read_text())
+    shipped = {key: root[key] for key in ("seed", "dtype", "budget")}
+    for group, option in DEFAULTS.items():
+        shipped[group] = yaml.safe_load((CONF / group / f"{option}.yaml").read_text())
+
+    def config(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        changed = deepcopy(shipped)
+        for key, value in (changes or {}).items():
+            *path, last = key.split(".")
+            section = changed
+            for name in path:
+                section = section[name]
+            section[last] = value
+        return changed
+
+    return config

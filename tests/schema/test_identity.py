@@ -1,0 +1,124 @@
+"""A run's key is of what decides its numbers: each such value changes it, nothing else does."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+
+from pgexp.schema.config import Option, RunConfig
+from pgexp.schema.identity import configuration_key, run_key, structure_key
+from pgexp.schema.parse import parse
+from tests.schema.conftest import Given
+
+OF_NO_CONSEQUENCE = {
+    "tracking.uri",
+    "tracking.experiment",
+    "tracking.points",
+    "evaluation.video",
+    "choices.baseline",
+}
+SHAPING = ("dtype", "env.", "network.", "batch.", "evaluation.")
+
+
+@pytest.fixture
+def run(given: Given) -> RunConfig:
+    return parse(given(), {"baseline": "value"})
+
+
+def variants(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield copies of a config's part in which one value is another, each with that value's place."""
+    if isinstance(value, Option):
+        yield "._target_", replace(value, target=value.target + "X")
+        yield from ((place, replace(value, arguments=other)) for place, other in variants(value.arguments))
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        yield from ((place, replace(value, **other)) for place, other in variants(parts))
+    elif isinstance(value, Mapping) and value:
+        for name, part in value.items():
+            yield from ((f".{name}{place}", {**value, name: other}) for place, other in variants(part))
+    else:
+        yield "", _another(value)
+
+
+def _another(value: Any) -> Any:
+    match value:
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return value + "x"
+        case list() | tuple():
+            return [*value, 1]
+        case {}:
+            return {"added": 1}
+        case None:
+            return 3
+    raise TypeError(value)
+
+
+def test_each_value_that_decides_a_number_changes_the_key_and_no_other_does(run: RunConfig) -> None:
+    others = {place[1:]: other for place, other in variants(run)}
+    unchanged = {place for place, other in others.items() if run_key(other) == run_key(run)}
+    assert unchanged == OF_NO_CONSEQUENCE
+    assert {"seed", "algorithm.gamma", "baseline.network.widths", "env.slots", "env.kwargs"} < others.keys()
+
+
+def test_no_two_of_these_runs_share_a_key(run: RunConfig) -> None:
+    keys = [run_key(other) for place, other in variants(run) if place[1:] not in OF_NO_CONSEQUENCE]
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_configurations_key_is_the_runs_without_the_seed(run: RunConfig) -> None:
+    others = {place[1:]: other for place, other in variants(run)}
+    unchanged = {place for place, other in others.items() if configuration_key(other) == configuration_key(run)}
+    assert unchanged == OF_NO_CONSEQUENCE | {"seed"}
+
+
+def test_the_structures_key_is_of_what_shapes_the_program(run: RunConfig) -> None:
+    others = {place[1:]: other for place, other in variants(run)}
+    changed = {place for place, other in others.items() if structure_key(other) != structure_key(run)}
+    assert changed == {place for place in others if f"{place}.".startswith(SHAPING)} - OF_NO_CONSEQUENCE
+
+
+def test_the_order_of_keys_does_not_matter(given: Given) -> None:
+    def reversed_order(value: Any) -> Any:
+        return {name: reversed_order(value[name]) for name in reversed(value)} if isinstance(value, dict) else value
+
+    config = given({"env.kwargs": {"a": 1, "b": {"c": 2, "d": 3}}})
+    assert json.dumps(config) != json.dumps(reversed_order(config))
+    assert run_key(parse(config)) == run_key(parse(reversed_order(config)))
+
+
+def test_automatic_slots_are_the_same_run_as_the_same_slots_given(given: Given) -> None:
+    config = {"algorithm.batch.episodes": 12, "env.slots": None}
+    assert run_key(parse(given(config))) == run_key(parse(given(config | {"env.slots": 12})))
+    assert run_key(parse(given(config))) != run_key(parse(given(config | {"env.slots": 6})))
+
+
+def test_a_whole_number_is_the_same_run_as_its_float(given: Given) -> None:
+    assert run_key(parse(given({"optimizer.lr": 1}))) == run_key(parse(given({"optimizer.lr": 1.0})))
+
+
+def test_keys_are_the_same_in_every_process(given: Given) -> None:
+    code = """
+import json, sys
+from pgexp.schema.identity import run_key
+from pgexp.schema.parse import parse
+print(run_key(parse(json.load(sys.stdin))))
+"""
+    for seed in ("1", "2"):
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            input=json.dumps(given()),
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert run.stdout.strip() == run_key(parse(given()))

@@ -1,0 +1,48 @@
+"""The typed config: automatic slots, and which fields shape the program."""
+
+import pytest
+
+from pgexp.schema.config import Batch, RunConfig, parameters_of, shaping_fields
+from pgexp.schema.errors import ConfigError
+from pgexp.schema.parse import parse
+from pgexp.schema.signatures import REQUIRED
+from tests.schema.conftest import Given
+
+
+@pytest.mark.parametrize(
+    ("episodes", "slots"),
+    [(1, 1), (2, 2), (7, 7), (8, 8), (16, 16), (17, 1), (18, 9), (20, 10), (32, 16), (34, 2), (48, 16), (100, 10)],
+)
+def test_automatic_slots_are_the_largest_divisor_of_the_batch_up_to_16(given: Given, episodes: int, slots: int) -> None:
+    run = parse(given({"env.slots": None, "algorithm.batch.episodes": episodes}))
+    assert run.slots == slots
+
+
+def test_automatic_slots_of_segments_are_16(given: Given) -> None:
+    assert parse(given({"env.slots": None, "algorithm.batch": {"steps": 5}})).slots == 16
+
+
+def test_slots_that_are_given_are_taken(given: Given) -> None:
+    assert parse(given({"env.slots": 64, "algorithm.batch.episodes": 64})).slots == 64
+    assert parse(given({"env.slots": 1, "algorithm.batch.episodes": 64})).slots == 1
+
+
+def test_runs_of_a_pack_are_equal_in_what_shapes_the_program_and_in_nothing_else() -> None:
+    assert set(shaping_fields()) == {"dtype", "env", "network", "batch", "evaluation"}
+
+
+def test_a_required_field_has_no_default_and_an_optional_one_has_its_own() -> None:
+    assert parameters_of(RunConfig)["seed"].default is REQUIRED
+    assert parameters_of(Batch)["steps"].default is None
+
+
+def test_a_config_is_frozen(given: Given) -> None:
+    with pytest.raises(AttributeError):
+        parse(given()).seed = 4
+
+
+def test_contradictions_are_told_together(given: Given) -> None:
+    wrong = {"budget": {}, "env.slots": 3, "algorithm.batch.episodes": 8}
+    with pytest.raises(ConfigError) as caught:
+        parse(given(wrong))
+    assert [problem.key for problem in caught.value.problems] == ["budget", "env.slots"]
