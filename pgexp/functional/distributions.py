@@ -72,9 +72,13 @@ class Categorical(Distribution):
         return generator.random((count, 1), dtype=np.float32)
 
     def sample(self, outputs: Tensor, noise: Tensor) -> Tensor:
-        """Return the action at which the cumulative probability passes the noise (inverse transform)."""
+        """Return the action at which the cumulative probability passes the noise (inverse transform).
+
+        Rounded probabilities need not add up to 1, so the noise is taken as a share of their sum: an action of no
+        probability is never sampled.
+        """
         cumulative = torch.softmax(outputs, -1).cumsum(-1)
-        return (noise >= cumulative[..., :-1]).sum(-1)
+        return (noise * cumulative[..., -1:] >= cumulative[..., :-1]).sum(-1)
 
     def mode(self, outputs: Tensor) -> Tensor:
         """Return the action of the largest logit, the first of equals."""

@@ -21,7 +21,8 @@ from pgexp.schema.types import Factory, PositiveFloat
 
 Section = TypeVar("Section")
 
-# What assembly hands to the constructor of a group's option; these are not configured.
+# What assembly hands to the constructor of a group's option; these are not configured. A nested option is built by the
+# option that it stands in, which hands it any of them.
 HANDED_IN: Mapping[str, frozenset[str]] = {
     "network": frozenset({"inputs", "outputs"}),
     "optimizer": frozenset({"params"}),
@@ -137,8 +138,8 @@ class _Reader:
         except (LookupError, SyntaxError, OSError) as error:
             self.problems.append(Problem(f"{key}._target_", f"given {target!r}; {error}"))
             return None
-        group = HANDED_IN[key.rpartition(".")[2]]
-        open_to_config = {name: parameter for name, parameter in known.items() if name not in group}
+        handed_in = HANDED_IN.get(key, frozenset().union(*HANDED_IN.values()))
+        open_to_config = {name: parameter for name, parameter in known.items() if name not in handed_in}
         arguments = {name: value for name, value in given.items() if name != "_target_"}
         checked, problems = check(arguments, open_to_config, key)
         self.problems += problems

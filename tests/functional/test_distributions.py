@@ -95,18 +95,15 @@ class TestSample:
             outputs = torch.full((3, 3), -200.0).index_fill(1, torch.tensor([action]), 0.0)
             assert Categorical(3).sample(outputs, noise).tolist() == [action] * 3
 
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    @pytest.mark.parametrize("count", [2, 5, 18])
-    def test_an_action_of_no_probability_is_never_taken(self, count: int, dtype: torch.dtype) -> None:
-        outputs = logits(5_000, count, dtype=dtype)
-        outputs[:, 0] = outputs[:, -1] = -200.0
-        outputs[:, 1 % (count - 1)] += 1.0
-        if count == 2:
-            outputs[:, 0] = 0.0
-        possible = torch.softmax(outputs, -1) > 0
+    @pytest.mark.parametrize("count", [3, 5, 18])
+    def test_an_action_of_no_probability_is_never_taken(self, count: int) -> None:
+        outputs = logits(5_000, count, dtype=torch.float32)
+        outputs[:, [0, -1]] = -200.0
+        assert torch.softmax(outputs, -1)[:, [0, -1]].max() == 0
         for noise in (0.0, LARGEST):
             sampled = Categorical(count).sample(outputs, torch.full((5_000, 1), noise))
-            assert possible.gather(1, sampled[:, None]).all()
+            assert sampled.min() > 0
+            assert sampled.max() < count - 1
 
     def test_actions_come_as_often_as_they_are_probable(self) -> None:
         # Pearson's chi-square on 3 degrees of freedom, at an error rate of 1e-8.

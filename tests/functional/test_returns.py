@@ -50,14 +50,22 @@ def test_no_steps_have_no_returns() -> None:
     assert episode_sums(floats(), ints()).shape == (0,)
 
 
-def test_lengths_and_tails_are_of_the_same_episodes() -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        discounted_sums(floats(1, 2), ints(1, 1), 0.9, floats(0))
-
-
 def test_ranks_are_asserted() -> None:
     with pytest.raises(AssertionError):
         discounted_sums(np.ones((2, 2)), ints(2), 0.9, floats(0))
+
+
+def test_an_episodes_returns_do_not_depend_on_its_neighbours_to_the_last_bit() -> None:
+    rewards = np.random.default_rng(0).normal(size=37)
+    alone = discounted_sums(rewards[7:20], ints(13), 0.97, floats(0.3))
+    among = discounted_sums(rewards, ints(1, 6, 13, 17), 0.97, floats(1, np.nan, 0.3, np.inf))
+    assert among[7:20].tolist() == alone.tolist()
+
+
+def test_rewards_are_left_as_they_are() -> None:
+    rewards = floats(1, 2, 3)
+    discounted_sums(rewards, ints(3), 0.5, floats(1))
+    assert rewards.tolist() == [1.0, 2.0, 3.0]
 
 
 Episodes = list[tuple[list[float], float]]

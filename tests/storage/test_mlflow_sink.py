@@ -162,7 +162,7 @@ def test_mlflow_has_the_thinned_points_and_the_table_all(single: Record) -> None
     assert [step for step, *_ in points(single, name, "evaluation/return_mean")] == [25]
     assert [step for step, *_ in points(single, name, "final/return_mean")] == [80]
     table = read_metrics(files(single, name)["metrics.parquet"])
-    assert table.column("steps").to_pylist() == [10, 20, 30, 60, 70, 80, 25, 80]
+    assert table.column("steps").to_pylist() == [10, 20, 25, 30, 60, 70, 80, 80]
 
 
 def test_how_far_a_run_is_drained_is_said_after_its_last_point(single: Record, monkeypatch: pytest.MonkeyPatch) -> None:

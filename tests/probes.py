@@ -1,0 +1,210 @@
+"""Small environments whose right answer is known without computing. Importing this registers them with Gymnasium.
+
+Each raises where it is misused: started without a seed, stepped while no episode runs, or with an action it hasn't.
+"""
+
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
+
+Observation = NDArray[np.float32]
+Step = tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]
+
+
+class Probe(gym.Env[Observation, int]):
+    """What all probes share: they know the time, and take steps only while an episode runs."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - Gymnasium's way
+
+    def __init__(self, observations: int, actions: int, start: int = 0, render_mode: str | None = None) -> None:
+        self.observation_space = Box(-np.inf, np.inf, (observations,), np.float32)
+        self.action_space = Discrete(actions, start=start)
+        self.render_mode = render_mode
+        self.time = 0
+        self.running = False
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Observation, dict[str, Any]]:
+        assert seed is not None, "an episode without a seed"
+        self.seed, self.time, self.running = seed, 0, True
+        return self._observed(), {}
+
+    def step(self, action: int) -> Step:
+        assert self.running, "a step without a running episode"
+        assert self.action_space.contains(action), action
+        reward = self.reward(action)
+        self.time += 1
+        terminated, truncated = self.ends()
+        self.running = not (terminated or truncated)
+        return self._observed(), reward, terminated, truncated, {}
+
+    def render(self) -> NDArray[np.uint8]:
+        """Return a picture that tells the time by its brightness."""
+        return np.full((2, 2, 3), self.time, dtype=np.uint8)
+
+    def _observed(self) -> Observation:
+        return np.array(self.observation(), dtype=np.float32)
+
+    def observation(self) -> list[float]:
+        raise NotImplementedError
+
+    def reward(self, action: int) -> float:
+        raise NotImplementedError
+
+    def ends(self) -> tuple[bool, bool]:
+        """Return whether the episode is now terminated, and whether truncated."""
+        raise NotImplementedError
+
+
+class Arms(Probe):
+    """One step, nothing to see; arm k pays k. The best return is the last arm's number."""
+
+    def __init__(self, arms: int = 2, **kwargs: Any) -> None:
+        super().__init__(1, arms, **kwargs)
+
+    def observation(self) -> list[float]:
+        return [1.0]
+
+    def reward(self, action: int) -> float:
+        return float(action)
+
+    def ends(self) -> tuple[bool, bool]:
+        return True, False
+
+
+class Delayed(Probe):
+    """Two steps, told apart by the observation; the second pays what the first one's action was. The best return is 1.
+
+    Crediting an action with its own step's reward, or with another episode's, learns nothing here.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(2, 2, **kwargs)
+
+    def observation(self) -> list[float]:
+        return [1.0, 0.0] if self.time == 0 else [0.0, 1.0]
+
+    def reward(self, action: int) -> float:
+        if self.time == 0:
+            self.first = action
+            return 0.0
+        return float(self.first)
+
+    def ends(self) -> tuple[bool, bool]:
+        return self.time == 2, False
+
+
+class Match(Probe):
+    """One step; it sees 1 or -1, evenly, and is paid 1 for taking action 1 or 0 accordingly. The best return is 1."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(1, 2, **kwargs)
+
+    def observation(self) -> list[float]:
+        return [1.0 if self.seed % 2 else -1.0]
+
+    def reward(self, action: int) -> float:
+        return float(action == self.seed % 2)
+
+    def ends(self) -> tuple[bool, bool]:
+        return True, False
+
+
+class Clock(Probe):
+    """A step pays 1 and shows the time; the episode terminates after `length` steps, 0 for never."""
+
+    def __init__(self, length: int = 0, actions: int = 4, **kwargs: Any) -> None:
+        super().__init__(1, actions, **kwargs)
+        self.length = length
+
+    def observation(self) -> list[float]:
+        return [float(self.time)]
+
+    def reward(self, action: int) -> float:
+        return 1.0
+
+    def ends(self) -> tuple[bool, bool]:
+        return self.time == self.length, False
+
+
+class Diary(Probe):
+    """An environment whose every transition follows from its episode's seed: see the functions below.
+
+    It ends by termination, by truncation, or by both in the same step, as its seed says.
+    """
+
+    def __init__(self, longest: int = 7, actions: int = 4, start: int = 0, **kwargs: Any) -> None:
+        super().__init__(3, actions, start, **kwargs)
+        self.longest = longest
+
+    def observation(self) -> list[float]:
+        return diary_observation(self.seed, self.time)
+
+    def reward(self, action: int) -> float:
+        return diary_reward(self.seed, self.time, action)
+
+    def ends(self) -> tuple[bool, bool]:
+        if self.time < diary_length(self.seed, self.longest):
+            return False, False
+        return diary_end(self.seed)
+
+
+def diary_observation(seed: int, time: int) -> list[float]:
+    """Return the seed's two halves, which single precision holds exactly, and the time."""
+    return [float(seed >> 16), float(seed & 0xFFFF), float(time)]
+
+
+def diary_reward(seed: int, time: int, action: int) -> float:
+    """Return what a step at this time pays; the action is as the environment received it."""
+    return 100.0 * action + time + (seed % 8) / 8
+
+
+def diary_length(seed: int, longest: int = 7) -> int:
+    """Return an episode's number of steps, from 1 to the longest."""
+    return 1 + seed % longest
+
+
+def diary_end(seed: int) -> tuple[bool, bool]:
+    """Return whether an episode is terminated at its end, and whether truncated; it may be both."""
+    return seed % 3 != 1, seed % 3 != 0
+
+
+class Poisoned(Clock):
+    """A clock of four steps that pays NaN in the episode of one seed."""
+
+    def __init__(self, poisoned: int = -1, **kwargs: Any) -> None:
+        super().__init__(4, 2, **kwargs)
+        self.poisoned = poisoned
+
+    def reward(self, action: int) -> float:
+        return float("nan") if self.seed == self.poisoned else float(action)
+
+
+class Picture(Probe):
+    """One step; it observes a Box of rank 2, of whole numbers."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(1, 2, **kwargs)
+        self.observation_space = Box(0, 255, (2, 3), np.uint8)
+
+    def _observed(self) -> Any:
+        return np.array([[0, 1, 2], [3, 4, 5 + self.time]], dtype=np.uint8)
+
+    def reward(self, action: int) -> float:
+        return 0.0
+
+    def ends(self) -> tuple[bool, bool]:
+        return True, False
+
+
+class Refusing(Arms):
+    """An environment whose constructor raises what it is told to."""
+
+    def __init__(self, error: str = "ValueError", **kwargs: Any) -> None:
+        raise {"ValueError": ValueError, "KeyError": KeyError, "AssertionError": AssertionError}[error]("size 9 is odd")
+
+
+for probe in (Arms, Delayed, Match, Clock, Diary, Poisoned, Picture, Refusing):
+    gym.register(f"pgexp-probe/{probe.__name__}-v0", probe)
