@@ -1,5 +1,6 @@
 """Finds out what an environment is, and makes slots of it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,7 +39,8 @@ class EnvSpec:
         )
 
     def filmed(self) -> GymnasiumSlots:
-        """Return slots whose environments can be pictured."""
+        """Return slots whose environments can be pictured, without a screen."""
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         return GymnasiumSlots(partial(self.make, "rgb_array"), self.observation_size)
 
     def slots(self, count: int) -> Slots:

@@ -5,6 +5,7 @@ import inspect as python_inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -49,6 +50,8 @@ def assemble(configs: Sequence[RunConfig]) -> Pack:
     Raises ConfigError where an option can't be built or options contradict each other.
     """
     first = configs[0]
+    if first.evaluation.video:
+        _require_video()
     env = inspect(first.env.id, first.env.max_episode_steps, first.env.kwargs)
     distribution = Categorical(env.action_count)
     network = build("network", first.network, Network, inputs=env.observation_size, outputs=distribution.outputs)
@@ -64,6 +67,13 @@ def assemble(configs: Sequence[RunConfig]) -> Pack:
         collector=_collector(configs, env, policy),
         evaluator=Evaluator(env, policy, len(configs), first.evaluation.slots),
     )
+
+
+def _require_video() -> None:
+    missing = [name for name in ("imageio", "imageio_ffmpeg", "pygame") if find_spec(name) is None]
+    if missing:
+        text = f"true needs {', '.join(missing)}, an extra of the package: pip install 'pgexp[video]'"
+        raise ConfigError([Problem("evaluation.video", text)])
 
 
 def _learner(config: RunConfig, policy: Policy, parameters: Parameters, env: EnvSpec) -> Learner:

@@ -14,8 +14,10 @@ from pgexp.schema.identity import plain
 from pgexp.storage.spool import Status
 from pgexp.storage.video import write_video
 
+_SECONDS_BETWEEN_SHOWS = 0.1
+
 Show = Callable[[float, float, Sequence[float]], None]
-"""Shown after each update: the share of all budgets spent, training steps a second, the runs' latest mean returns."""
+"""Shown now and then: the share of all budgets spent, training steps a second, the runs' latest mean returns."""
 
 
 class Experiment:
@@ -46,15 +48,17 @@ class Experiment:
             raise
 
     def _train(self, show: Show) -> None:
-        pack, begun, evaluating = self._pack, time.perf_counter(), 0.0
+        pack, begun, evaluating, shown = self._pack, time.perf_counter(), 0.0, 0.0
         for config, journal in zip(pack.configs, self._journals, strict=True):
             journal.log(f"training {config.env.id} with seed {config.seed}")
         for update in train(pack.collector, pack.stacked, pack.learners):
             elapsed = time.perf_counter() - begun - evaluating
             self._record(update, elapsed)
-            share = sum(learner.progress for learner in pack.learners) / len(pack.learners)
-            rate = sum(learner.steps for learner in pack.learners) / elapsed
-            show(share, rate, [*self._returns.values()])
+            if elapsed >= shown + _SECONDS_BETWEEN_SHOWS:
+                shown = elapsed
+                share = sum(learner.progress for learner in pack.learners) / len(pack.learners)
+                rate = sum(learner.steps for learner in pack.learners) / elapsed
+                show(share, rate, [*self._returns.values()])
             if len(self._evaluations.waiting) >= len(self._open):
                 self._evaluate()
                 evaluating = time.perf_counter() - begun - elapsed
