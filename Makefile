@@ -1,13 +1,18 @@
 # make sweep   trains the default sweep and prints its comparison      make test   checks everything
 # make ui      opens the MLflow UI on what was recorded                make lock   renews requirements.lock
+# make study   the four baselines on CartPole, 20 seeds each           make bench  measures throughput
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: sweep test ui lock bench
+.PHONY: sweep study test bench ui lock
 
 sweep: $(INSTALLED)
 	$(BIN)/pgexp -m baseline=none,mean,value seed='range(5)'
+	$(BIN)/pgexp-compare
+
+study: $(INSTALLED)
+	$(BIN)/pgexp -m baseline=none,mean,leave_one_out,value seed='range(20)'
 	$(BIN)/pgexp-compare
 
 test: $(INSTALLED)
@@ -15,6 +20,9 @@ test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/throughput.py
 
 ui: $(INSTALLED)
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000

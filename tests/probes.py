@@ -182,6 +182,28 @@ class Poisoned(Clock):
         return float("nan") if self.seed == self.poisoned else float(action)
 
 
+class Walk(Probe):
+    """A walk on the line, a step right for action 1 and left for 0; it ends 6 from where it began.
+
+    Its length depends on every action taken, so that equal lengths are a sign of equal actions.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(2, 2, **kwargs)
+
+    def observation(self) -> list[float]:
+        if self.time == 0:
+            self.place = 0
+        return [float(self.place), float(self.time % 2)]
+
+    def reward(self, action: int) -> float:
+        self.place += 1 if action == 1 else -1
+        return float(self.place)
+
+    def ends(self) -> tuple[bool, bool]:
+        return abs(self.place) == 6, False
+
+
 class Picture(Probe):
     """One step; it observes a Box of rank 2, of whole numbers."""
 
@@ -206,5 +228,5 @@ class Refusing(Arms):
         raise {"ValueError": ValueError, "KeyError": KeyError, "AssertionError": AssertionError}[error]("size 9 is odd")
 
 
-for probe in (Arms, Delayed, Match, Clock, Diary, Poisoned, Picture, Refusing):
+for probe in (Arms, Delayed, Match, Clock, Diary, Poisoned, Walk, Picture, Refusing):
     gym.register(f"pgexp-probe/{probe.__name__}-v0", probe)

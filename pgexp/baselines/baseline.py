@@ -1,6 +1,7 @@
 """What a baseline is to pgexp."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pgexp.functional.arrays import Floats, Observations
@@ -16,6 +17,9 @@ class Baseline(ABC):
 
     biased: ClassVar[bool]
     """Whether the gradient estimate is biased by it, discounting left aside."""
+
+    least_episodes: ClassVar[Mapping[str, int]] = {"reward_to_go": 1, "total_return": 1}
+    """The fewest episodes of a batch that its formula makes sense for, by what is credited."""
 
     @abstractmethod
     def values(self, batch: Batch, credit: Credit) -> Floats:

@@ -1,5 +1,7 @@
 """The mean of the other episodes."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from pgexp.baselines.baseline import Baseline
@@ -16,6 +18,7 @@ class LeaveOneOut(Baseline):
     """
 
     biased = False
+    least_episodes: ClassVar = {"reward_to_go": 2, "total_return": 2}
 
     def values(self, batch: Batch, credit: Credit) -> Floats:
         """Return each episode's baseline at each of its steps, [S]."""

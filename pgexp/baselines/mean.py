@@ -1,5 +1,7 @@
 """The mean of the batch."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from pgexp.baselines.baseline import Baseline
@@ -16,6 +18,7 @@ class BatchMean(Baseline):
     """
 
     biased = True
+    least_episodes: ClassVar = {"reward_to_go": 1, "total_return": 2}  # of one total return the advantage is 0
 
     def values(self, batch: Batch, credit: Credit) -> Floats:
         """Return the one mean for every step, [S]."""

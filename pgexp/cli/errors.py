@@ -37,6 +37,8 @@ def _no_key(key: str, arguments: Sequence[str]) -> ConfigError:
     while isinstance(section.get(names[0]), DictConfig) and len(names) > 1:
         path += names[0] + "."
         section = section[names.pop(0)]
+    if isinstance(section.get(names[0]), DictConfig):
+        return _one(key, f"takes keys of your own one by one: add them, as in +{key}.name=value")
     target = section.get("_target_")
     if isinstance(target, str) and names[0] in parameters(target):
         return _one(key, f"is not in the option's YAML, but {target} takes it: add it, with +{key}={given}")

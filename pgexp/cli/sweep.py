@@ -6,6 +6,7 @@ from pathlib import Path
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
+from rich.console import Console
 
 from pgexp.cli.config import typed
 from pgexp.execution.plan import Job
@@ -19,6 +20,7 @@ def launch(
     Raises ConfigError where any of them can't run, before the first is trained.
     """
     setup_globals()
+    Console().print(f"composing {len(job_overrides)} runs", highlight=False)
     folder = Path(config.hydra.sweep.dir).absolute()
     composed = [_compose(context, config, overrides, first + i) for i, overrides in enumerate(job_overrides)]
     jobs = [_job(job) for job in composed]

@@ -58,13 +58,16 @@ def inspect(id: str, max_episode_steps: int | None, kwargs: Mapping[str, Any]) -
     try:
         env = gym.make(id, max_episode_steps=max_episode_steps, disable_env_checker=True, **kwargs)
     except gym.error.UnregisteredEnv as error:
-        raise ConfigError([Problem("env.id", f"given {id!r}; {_sentence(error)}{nearest(id, gym.registry)}")]) from None
-    except (gym.error.Error, ImportError, TypeError) as error:
-        raise ConfigError([Problem("env", f"{id} can't be made: {_sentence(error)}")]) from error
+        told = _sentence(error).partition(" Did you mean")[0]  # which knows no versions
+        hint = "" if "/" in id else nearest(id, gym.registry)
+        raise ConfigError([Problem("env.id", f"given {id!r}; {told}{hint}")]) from None
+    except Exception as error:  # an environment's constructor may raise anything
+        reason = f"{type(error).__name__}: {_sentence(error)}"
+        raise ConfigError([Problem("env", f"{id} can't be made: {reason}")]) from error
     try:
         observation, action = _supported(id, env)
         return EnvSpec(
-            id=id,
+            id=env.spec.id if env.spec and ":" not in id else id,  # with its version where the id left that open
             observation_size=int(np.prod(observation.shape)),
             action_count=int(action.n),
             first_action=int(action.start),

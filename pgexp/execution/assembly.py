@@ -85,7 +85,7 @@ def _learner(config: RunConfig, policy: Policy, parameters: Parameters, env: Env
         seed=config.seed,
         dtype=policy.dtype,
     )
-    algorithm = build("algorithm", config.algorithm, Algorithm, segments=config.batch.steps is not None)
+    algorithm = build("algorithm", config.algorithm, Algorithm, episodes=config.batch.episodes)
     objections = algorithm.objections(baseline)
     if objections:
         raise ConfigError([Problem(*text.split(" ", 1)) for text in objections])

@@ -14,7 +14,8 @@ def discounted_sums(x: Floats, lengths: Ints, discount: float, tails: Floats) ->
     Computed by recursive doubling (Hillis & Steele 1986): ``y_t`` over 2n steps is ``y_t`` over n steps plus
     ``discount^n y_{t+n}`` over n steps, so that an episode of T steps takes log2 T passes over the array.
     """
-    assert x.ndim == lengths.ndim == tails.ndim == 1, (x.shape, lengths.shape, tails.shape)
+    assert x.ndim == lengths.ndim == 1, (x.shape, lengths.shape)
+    assert tails.shape == lengths.shape, (tails.shape, lengths.shape)
     y = x.copy()
     ends = np.cumsum(lengths)
     y[ends - 1] += discount * tails

@@ -27,7 +27,10 @@ class Student:
 
 
 class Algorithm(ABC):
-    """How one run learns from one batch. It holds settings, no state: a run's state is in its Student."""
+    """How one run learns from one batch. It holds settings, no state: a run's state is in its Student.
+
+    A constructor may take `episodes`, handed in by assembly: the episodes of a batch, or None where it is of segments.
+    """
 
     @abstractmethod
     def objections(self, baseline: Baseline) -> Sequence[str]:

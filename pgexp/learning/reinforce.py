@@ -10,6 +10,7 @@ from torch import Tensor
 from pgexp.baselines.baseline import Baseline, Predictor
 from pgexp.functional.arrays import Flags, Floats
 from pgexp.functional.batch import Batch, Credit
+from pgexp.functional.diagnostics import deviation
 from pgexp.functional.returns import discounted_sums, episode_sums, starts
 from pgexp.functional.surrogate import clip_gradients, gradient_norm, policy_gradient_loss
 from pgexp.learning.algorithm import Algorithm, DivergenceError, Student
@@ -26,7 +27,7 @@ class Reinforce(Algorithm):
 
     def __init__(
         self,
-        segments: bool,
+        episodes: int | None,
         gamma: Fraction,
         credit: Literal["reward_to_go", "total_return"],
         discount_states: bool,
@@ -36,8 +37,10 @@ class Reinforce(Algorithm):
         time_limit: Literal["end", "bootstrap"],
         open_tail: Literal["bootstrap", "drop"],
     ) -> None:
-        self._segments = segments
+        self._episodes = episodes
+        self._segments = episodes is None
         self._gamma = gamma
+        self._credited = credit
         self._total = credit == "total_return"
         self._discount_states = discount_states
         self._scale = advantage_scale == "std"
@@ -47,9 +50,13 @@ class Reinforce(Algorithm):
         self._drop_open = open_tail == "drop"
 
     def objections(self, baseline: Baseline) -> Sequence[str]:
-        """Return where total returns meet cut episodes, or a bootstrap meets a baseline that can't predict."""
+        """Return where the baseline lacks episodes to average, total returns meet cut episodes, or nothing predicts."""
         found = []
         predicts = isinstance(baseline, Predictor)
+        least = baseline.least_episodes[self._credited]
+        if self._episodes is not None and self._episodes < least:
+            needs = f"{type(baseline).__name__} needs at least {least} for {self._credited}"
+            found.append(f"algorithm.batch.episodes given {self._episodes}; {needs}")
         if self._total and self._segments:
             found.append("algorithm.credit=total_return needs whole episodes: set algorithm.batch.episodes, not steps")
         if self._total and self._bootstrap_limit:
@@ -87,7 +94,7 @@ class Reinforce(Algorithm):
             names.ADVANTAGE_MEAN: float(advantage.mean()),
             names.ADVANTAGE_STD: float(advantage.std()),
         }
-        metrics |= self._ascend(student, batch, self._weights(advantage, batch))
+        metrics |= self._ascend(student, batch, self._weights(advantage, batch, credit))
         return metrics | student.baseline.update(batch, credit)
 
     def _credit(self, baseline: Baseline, batch: Batch) -> Credit:
@@ -106,11 +113,11 @@ class Reinforce(Algorithm):
         cut = batch.open
         return cut | batch.truncated if self._bootstrap_limit else cut
 
-    def _weights(self, advantage: Floats, batch: Batch) -> Floats:
+    def _weights(self, advantage: Floats, batch: Batch, credit: Credit) -> Floats:
         """Return what each step's score is weighed with, [S]: the advantage, scaled and discounted as configured."""
-        deviation = float(advantage.std()) if self._scale else 0.0
-        if deviation > 0:
-            advantage = advantage / deviation
+        spread = deviation(advantage, credit.of_steps) if self._scale else 0.0
+        if spread > 0:
+            advantage = advantage / spread
         return advantage * self._gamma**batch.times if self._discount_states else advantage
 
     def _ascend(self, student: Student, batch: Batch, weights: Floats) -> dict[str, float]:
@@ -124,12 +131,14 @@ class Reinforce(Algorithm):
         norm = self._step(student, policy_loss - self._entropy_coefficient * entropy)
         with torch.no_grad():
             after = policy.network(student.parameters, observations)[0]
-            kl = distribution.kl(outputs, after).mean()
+            kl = distribution.kl(outputs, after).mean().item()
+        if not np.isfinite(kl):
+            raise DivergenceError(f"the policy after the step is not finite (gradient norm {norm})")
         return {
             names.POLICY_LOSS: policy_loss.item(),
             names.ENTROPY: entropy.item(),
             names.GRADIENT_NORM: norm,
-            names.KL: kl.item(),
+            names.KL: kl,
         }
 
     def _step(self, student: Student, loss: Tensor) -> float:

@@ -5,7 +5,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pgexp.schema.errors import Problem, unknown
 from pgexp.schema.signatures import REQUIRED, Parameter
@@ -47,7 +47,7 @@ def convert(value: Any, annotation: Any) -> Any:
     """
     if annotation is Any:
         return value
-    if annotation is Factory:
+    if is_factory(annotation) and value is not None:
         if isinstance(value, Mapping) and "_target_" in value:
             return value
         raise ValueError
@@ -59,9 +59,14 @@ def convert(value: Any, annotation: Any) -> Any:
         raise ValueError(str(error)) from None
 
 
+def is_factory(annotation: Any) -> bool:
+    """Return whether the annotation asks for a nested option, or for one or none."""
+    return annotation is Factory or Factory in get_args(annotation)
+
+
 @cache
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(annotation)
+    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
 
 
 def describe(annotation: Any) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pgexp.schema.check import check
+from pgexp.schema.check import check, is_factory
 from pgexp.schema.config import (
     Batch,
     Budget,
@@ -17,7 +17,7 @@ from pgexp.schema.config import (
 )
 from pgexp.schema.errors import ConfigError, Problem, unknown
 from pgexp.schema.signatures import Parameter, parameters
-from pgexp.schema.types import Factory, PositiveFloat
+from pgexp.schema.types import PositiveFloat
 
 Section = TypeVar("Section")
 
@@ -27,7 +27,7 @@ HANDED_IN: Mapping[str, frozenset[str]] = {
     "network": frozenset({"inputs", "outputs"}),
     "optimizer": frozenset({"params"}),
     "baseline": frozenset({"inputs", "seed", "dtype"}),
-    "algorithm": frozenset({"segments"}),
+    "algorithm": frozenset({"episodes"}),
 }
 
 _REFUSED_OPTIMIZERS = {
@@ -80,7 +80,8 @@ def parse(config: Mapping[str, Any], choices: Mapping[str, str] | None = None) -
         "evaluation": reader.section("evaluation", Evaluation, reader.mapping("evaluation")),
         "tracking": reader.section("tracking", Tracking, reader.mapping("tracking")),
     }
-    values = reader.values({"seed": config.get("seed"), "dtype": config.get("dtype"), "optimizer.schedule": schedule})
+    given = {key: config[key] for key in ("seed", "dtype") if key in config}
+    values = reader.values(given | {"optimizer.schedule": schedule})
     if reader.problems:
         raise ConfigError(reader.problems)
     named = choices or {name: option.name for name, option in options.items()}
@@ -105,7 +106,7 @@ class _Reader:
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         hints = parameters_of(RunConfig)
-        named = {key: hints[key.rpartition(".")[2]] for key in given}
+        named = {key: hints[key.rpartition(".")[2]] for key in ("seed", "dtype", "optimizer.schedule")}
         checked, problems = check(given, named)
         self.problems += problems
         return {key.rpartition(".")[2]: value for key, value in checked.items()}
@@ -123,12 +124,14 @@ class _Reader:
         if name in _REFUSED_OPTIMIZERS:
             self.problems.append(Problem("optimizer", f"{name} is not supported: {_REFUSED_OPTIMIZERS[name]}"))
             return None
-        for key in _REFUSED_ARGUMENTS.keys() & given.keys():
+        for key in sorted(_REFUSED_ARGUMENTS.keys() & given.keys()):
             self.problems.append(Problem(f"optimizer.{key}", f"not supported: {_REFUSED_ARGUMENTS[key]}"))
         return self.option("optimizer", given, lr=Parameter(PositiveFloat))
 
     def option(self, key: str, given: Mapping[str, Any], **stricter: Parameter) -> Option | None:
         """Check an option's arguments against its constructor; `stricter` replaces what the constructor says."""
+        if not given:
+            return None  # it is told that there is no such mapping
         target = given.get("_target_")
         if not isinstance(target, str):
             self.problems.append(Problem(f"{key}._target_", f"given {target!r}; must be the import path of a class"))
@@ -144,6 +147,6 @@ class _Reader:
         checked, problems = check(arguments, open_to_config, key)
         self.problems += problems
         for name, parameter in open_to_config.items():
-            if parameter.annotation is Factory and name in checked:
+            if is_factory(parameter.annotation) and isinstance(checked.get(name), Mapping):
                 checked[name] = self.option(f"{key}.{name}", checked[name])
         return Option(target, {name: checked[name] for name in arguments if name in checked})

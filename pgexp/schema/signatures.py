@@ -43,14 +43,28 @@ def _of_class(module: str, name: str, seen: frozenset[tuple[str, str]]) -> Mappi
     if (module, name) in seen:
         raise LookupError(f"{module}.{name} is imported in a circle")
     path = source(module)
-    for node in ast.parse(path.read_bytes()).body:
+    tree = ast.parse(path.read_bytes())
+    for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name:
-            return _constructor(node, module, seen)
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return _of_class(_absolute(node, module, path), alias.name, seen | {(module, name)})
-    raise LookupError(f"there is no class {name!r} in the module {module!r} ({path.name})")
+            return _constructor(node, tree, module, seen | {(module, name)})
+    origin = _origin(tree, name, module, path)
+    if origin is None:
+        raise LookupError(f"there is no class {name!r} in the module {module!r} ({path.name})")
+    return _of_class(*origin, seen | {(module, name)})
+
+
+def _origin(tree: ast.Module, name: str, module: str, path: Path) -> tuple[str, str] | None:
+    """Return the module and the name that a name, dotted or not, was imported from, or None if it was not."""
+    first, _, rest = name.partition(".")
+    for node in tree.body:
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        within = f"{_absolute(node, module, path)}." if isinstance(node, ast.ImportFrom) else ""
+        for alias in node.names:
+            if (alias.asname or alias.name) == first:
+                found, _, last = f"{within}{alias.name}.{rest}".rstrip(".").rpartition(".")
+                return found, last
+    return None
 
 
 def _absolute(node: ast.ImportFrom, module: str, path: Path) -> str:
@@ -75,15 +89,29 @@ def source(module: str) -> Path:
     return Path(spec.origin)
 
 
-def _constructor(node: ast.ClassDef, module: str, seen: frozenset[tuple[str, str]]) -> Mapping[str, Parameter]:
+def _constructor(
+    node: ast.ClassDef, tree: ast.Module, module: str, seen: frozenset[tuple[str, str]]
+) -> Mapping[str, Parameter]:
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             return _arguments(item.args)
+    inherited = _inherited(node, tree, module, seen)
     if any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list):
-        return _fields(node)
-    for base in node.bases:
-        if isinstance(base, ast.Name) and base.id not in ("ABC", "Protocol", "object"):
-            return _of_class(module, base.id, seen | {(module, node.name)})
+        return {**inherited, **_fields(node)}
+    return inherited
+
+
+def _inherited(
+    node: ast.ClassDef, tree: ast.Module, module: str, seen: frozenset[tuple[str, str]]
+) -> Mapping[str, Parameter]:
+    """Return the parameters of the first base that takes any."""
+    here = {item.name for item in tree.body if isinstance(item, ast.ClassDef)}
+    for base in map(ast.unparse, node.bases):
+        found = (module, base) if base in here else _origin(tree, base, module, source(module))
+        if found is not None and not found[0].startswith(("abc", "typing")):
+            inherited = _of_class(*found, seen)
+            if inherited:
+                return inherited
     return {}
 
 

@@ -59,7 +59,7 @@ def test_an_option_composes_is_typed_and_builds(configured: Compose, name: str) 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_composes_is_typed_and_builds(configured: Compose, name: str) -> None:
-    config = configured(f"experiment={name.partition('/')[2]}")
+    config = configured(f"experiment={name.partition('/')[2]}", "evaluation.video=false")
     assert len(assemble([config]).learners) == 1
 
 

@@ -28,6 +28,7 @@ def test_a_prediction_worse_than_a_constant_is_negative() -> None:
     assert explained_variance(-TARGET, TARGET) == pytest.approx(1 - 4.0)
 
 
-def test_where_the_target_does_not_vary_there_is_no_such_number() -> None:
-    assert explained_variance(np.array([1.0, 2.0]), np.array([5.0, 5.0])) is None
-    assert explained_variance(np.array([1.0]), np.array([5.0])) is None
+@pytest.mark.parametrize("target", [5.0, 0.1])  # the computed variance of 0.1 three times is not 0
+def test_where_the_target_does_not_vary_there_is_no_such_number(target: float) -> None:
+    assert explained_variance(np.array([1.0, 2.0, 4.0]), np.full(3, target)) is None
+    assert explained_variance(np.array([1.0]), np.array([target])) is None

@@ -45,7 +45,7 @@ def test_names_order_and_defaults_are_the_constructors(target: str) -> None:
 
 def test_annotations_are_read_in_the_vocabulary_of_types() -> None:
     read = parameters("pgexp.learning.reinforce.Reinforce")
-    assert read["segments"].annotation is bool
+    assert read["episodes"].annotation == int | None
     assert read["gamma"].annotation == Fraction
     assert read["credit"].annotation == Literal["reward_to_go", "total_return"]
     assert read["entropy_coefficient"].annotation == NonNegativeFloat

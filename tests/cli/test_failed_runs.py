@@ -1,0 +1,53 @@
+"""Runs that fail: by an environment that raises, and by rewards that are no numbers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pgexp.schema.streams import integer
+from tests.cli.conftest import CLOCK, Done
+from tests.cli.console import Server
+
+
+@pytest.fixture(scope="module")
+def raised(ready: Server, workplace: Callable[[], Path]) -> Done:
+    """A run whose environment raises in its third batch."""
+    folder, when = workplace(), integer(0, "env", 0, 2)
+    return Done(folder, ready.run(folder, *CLOCK, f"+env.kwargs.when={when}", "+env.kwargs.deed=fail"))
+
+
+@pytest.fixture(scope="module")
+def diverged(ready: Server, workplace: Callable[[], Path]) -> Done:
+    """A sweep over three seeds, of which the middle one is paid NaN in its second batch."""
+    folder, when = workplace(), integer(1, "env", 0, 1)
+    deed = (f"+env.kwargs.when={when}", "+env.kwargs.deed='pay NaN'")
+    return Done(folder, ready.run(folder, "-m", *CLOCK, *deed, "seed=0,1,2", "budget.steps=96"))
+
+
+def test_an_environment_that_raises_ends_the_command_with_its_own_traceback(raised: Done) -> None:
+    assert raised.answer.code == 1
+    assert raised.answer.err.endswith("\nRuntimeError: the motor is stuck\n")
+    assert "mine.py" in raised.answer.err
+
+
+def test_an_environment_that_raises_fails_the_run_with_its_reason(raised: Done) -> None:
+    (run,) = raised.store.runs.values()
+    assert run.info.status == "FAILED"
+    assert run.data.tags["pgexp.reason"] == "RuntimeError: the motor is stuck"
+    assert run.data.metrics["progress/updates"] == 2
+    assert (raised.output / "run.log").read_text().endswith("  failed: RuntimeError: the motor is stuck\n")
+
+
+def test_a_run_that_diverges_ends_a_sweep_with_a_line_that_names_it(diverged: Done) -> None:
+    assert diverged.answer.code == 1
+    assert diverged.answer.err == ""
+    reason = "the gradient's norm is nan (loss nan)"
+    assert f"FAILED  {diverged.job(1)}: {reason}" in diverged.answer.out.splitlines()
+    assert "2 of 3 runs done" in diverged.answer.out
+
+
+def test_a_run_that_diverges_fails_and_the_others_finish(diverged: Done) -> None:
+    found = {name: status for name, status in diverged.store.statuses.items() if " seed=" in name}
+    assert list(found.values()).count("FINISHED") == 2
+    assert [name for name, status in found.items() if status == "FAILED"] == ["mine:Clock-v0 value seed=1"]

@@ -1,0 +1,73 @@
+"""Help, the config, its defaults and completion: told at once, with nothing heavy loaded."""
+
+from pathlib import Path
+
+import yaml
+
+from tests.cli.console import Server, shell
+from tests.conftest import CONF
+
+GROUPS = {folder.name: {path.stem for path in folder.iterdir()} for folder in CONF.iterdir() if folder.is_dir()}
+
+
+def told(light: Server, folder: Path, *arguments: str, **environment: str) -> str:
+    """Return what the command prints where it only informs: it loads nothing heavy, and writes nothing."""
+    before = [*folder.rglob("*")]
+    answer = light.run(folder, *arguments, environment=environment)
+    assert (answer.code, answer.err, answer.loaded) == (0, "", [])
+    assert [*folder.rglob("*")] == before
+    return answer.out
+
+
+def completed(light: Server, folder: Path, line: str) -> list[str]:
+    """Return what bash is offered at the end of a line."""
+    return told(light, folder, "-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line))).split()
+
+
+def test_help_tells_groups_options_keys_and_examples(tmp_path: Path) -> None:
+    answer = shell(tmp_path, "pgexp", "--help")
+    assert (answer.code, answer.err) == (0, "")
+    for group, options in GROUPS.items():
+        assert f"\n{group}: {', '.join(sorted(options))}\n" in answer.out
+    assert "\n  pgexp -m baseline=none,mean seed='range(5)' " in answer.out
+    assert "\n  pgexp-compare " in answer.out
+    assert "\n  pgexp --cfg job " in answer.out
+    assert 'eval "$(pgexp -sc install=bash)"' in answer.out
+    assert "\n    widths:\n    - 32\n" in answer.out
+    assert "\nseed: 0\n" in answer.out
+
+
+def test_help_tells_a_user_s_own_options(light: Server, own: Path) -> None:
+    assert "\nbaseline: leave_one_out, mean, mine, none, value\n" in told(light, own, "-cd", "myconf", "--help")
+
+
+def test_the_config_is_printed_as_it_would_be_run(light: Server, tmp_path: Path) -> None:
+    config = yaml.safe_load(told(light, tmp_path, "--cfg", "job", "baseline=mean", "optimizer.lr=0.25", "seed=7"))
+    assert set(config) == {"seed", "dtype", "budget", *GROUPS} - {"experiment"}
+    assert (config["optimizer"]["lr"], config["seed"]) == (0.25, 7)
+    assert config["baseline"] == {"_target_": "pgexp.baselines.mean.BatchMean"}
+
+
+def test_the_defaults_are_listed_with_where_they_go(light: Server, tmp_path: Path) -> None:
+    lines = told(light, tmp_path, "--info", "defaults", "baseline=mean").splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in lines]
+    assert ["baseline/mean", "baseline"] in rows
+    assert ["hydra/launcher/packed", "hydra.launcher"] in rows
+
+
+def test_completion_offers_groups_and_keys(light: Server, tmp_path: Path) -> None:
+    offered = completed(light, tmp_path, "pgexp ")
+    assert set(offered) >= {f"{group}=" for group in GROUPS} | {"seed=", "dtype=", "budget."}
+
+
+def test_completion_offers_a_group_s_options(light: Server, tmp_path: Path) -> None:
+    options = sorted(GROUPS["baseline"])
+    assert completed(light, tmp_path, "pgexp seed=1 baseline=") == [f"baseline={option}" for option in options]
+
+
+def test_completion_offers_an_option_s_keys(light: Server, tmp_path: Path) -> None:
+    assert set(completed(light, tmp_path, "pgexp budget.")) == {"budget.steps=", "budget.episodes="}
+
+
+def test_completion_is_installed_by_what_the_command_prints(light: Server, tmp_path: Path) -> None:
+    assert "complete -o nospace" in told(light, tmp_path, "-sc", "install=bash")

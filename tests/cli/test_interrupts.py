@@ -1,0 +1,86 @@
+"""Ctrl-C and SIGTERM in the middle of training: what was recorded until then stays, and MLflow knows."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import load_file
+
+from pgexp.schema.streams import integer
+from pgexp.storage.spool import End, SpoolReader
+from tests.cli.conftest import CLOCK, Done
+from tests.cli.console import Server
+
+WHEN = f"+env.kwargs.when={integer(0, 'env', 0, 2)}"  # in seed 0's third batch
+TOLD = "pgexp: interrupted; what was recorded until then is readable, and marked KILLED\n"
+
+
+@pytest.fixture(scope="module")
+def single(ready: Server, workplace: Callable[[], Path]) -> Done:
+    """A run that gets a SIGINT."""
+    folder = workplace()
+    return Done(folder, ready.run(folder, *CLOCK, WHEN, "+env.kwargs.deed=SIGINT", "budget.steps=1_000_000"))
+
+
+@pytest.fixture(scope="module")
+def sweep(ready: Server, workplace: Callable[[], Path]) -> Done:
+    """Three packs, of which the second gets a SIGTERM."""
+    folder = workplace()
+    deeds = "+env.kwargs.deed=none,SIGTERM,later"
+    return Done(folder, ready.run(folder, "-m", *CLOCK, WHEN, deeds, "seed=0,1", "budget.steps=96"))
+
+
+def end(folder: Path) -> End:
+    *_, last = SpoolReader(folder / "rows.jsonl").read()
+    assert isinstance(last, End)
+    return last
+
+
+def trained_steps(folder: Path) -> list[int]:
+    return pq.read_table(folder / "metrics.parquet")["steps"].to_pylist()
+
+
+def test_an_interrupted_command_says_so_in_a_line(single: Done) -> None:
+    assert (single.answer.code, single.answer.err) == (130, TOLD)
+
+
+def test_an_interrupted_run_s_record_is_complete_up_to_then(single: Done) -> None:
+    assert trained_steps(single.output) == [32, 64]
+    assert (end(single.output).status, end(single.output).reason) == ("KILLED", "interrupted")
+    assert load_file(single.output / "policy" / "policy.safetensors")["0.weight"].shape == (1, 2)
+    assert (single.output / "run.log").read_text().endswith("  killed: interrupted\n")
+
+
+def test_mlflow_knows_that_a_run_was_interrupted(single: Done) -> None:
+    (run,) = single.store.runs.values()
+    assert run.info.status == "KILLED"
+    assert run.data.tags["pgexp.reason"] == "interrupted"
+    assert run.data.metrics["progress/updates"] == 2
+    assert single.store.artifacts(run.info.run_name) >= {"metrics.parquet", "policy/policy.safetensors"}
+
+
+def test_a_terminated_sweep_says_so_in_a_line(sweep: Done) -> None:
+    assert (sweep.answer.code, sweep.answer.err) == (130, TOLD)
+
+
+def test_a_terminated_sweep_keeps_the_packs_that_were_done(sweep: Done) -> None:
+    for number in (0, 1):
+        assert trained_steps(sweep.job(number)) == [32, 64, 96, 96]
+        assert end(sweep.job(number)).status == "FINISHED"
+
+
+def test_a_terminated_sweep_keeps_what_the_pack_in_training_had(sweep: Done) -> None:
+    for number in (2, 3):
+        assert trained_steps(sweep.job(number)) == [32, 64]
+        assert end(sweep.job(number)).status == "KILLED"
+        assert (sweep.job(number) / "policy" / "policy.safetensors").exists()
+
+
+def test_mlflow_knows_what_of_a_sweep_was_done_when_it_was_terminated(sweep: Done) -> None:
+    statuses = {"none": "FINISHED", "SIGTERM": "KILLED", "later": "KILLED"}
+    runs = {f"deed={deed} seed={seed}": status for deed, status in statuses.items() for seed in (0, 1)}
+    configurations = {f"deed={deed}": status for deed, status in statuses.items()}
+    found = sweep.store.statuses
+    assert found.items() >= (runs | configurations).items()
+    assert [status for name, status in found.items() if name not in runs | configurations] == ["KILLED"]

@@ -1,0 +1,209 @@
+"""One run: what its folder holds, and what MLflow has of it."""
+
+import json
+import re
+from pathlib import Path
+
+import imageio.v2 as imageio
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from safetensors.numpy import load_file
+
+import pgexp
+from pgexp.storage.provenance import hash_code
+from pgexp.storage.spool import End, Row, SpoolReader
+from tests.cli.conftest import CLOCK, Done, git
+from tests.cli.console import Server
+
+NAME = "CartPole-v1 mean seed=2"
+KEY_LENGTH = 16
+
+
+@pytest.fixture(scope="module")
+def rows(single: Done) -> list[Row]:
+    return [item for item in SpoolReader(single.output / "rows.jsonl").read() if isinstance(item, Row)]
+
+
+def columns(path: Path) -> dict[str, list[float | None]]:
+    return pq.read_table(path).to_pydict()
+
+
+def test_the_command_ends_well_and_tells_each_final_episode(single: Done, rows: list[Row]) -> None:
+    assert single.answer.code == 0
+    assert single.answer.err == ""
+    lines = single.answer.out.splitlines()
+    returns = [float(line.split()[3]) for line in lines if line.startswith("episode ")]
+    assert len(returns) == 3
+    final = rows[-1].metrics
+    assert sum(returns) / 3 == pytest.approx(final["final/return_mean"])
+    assert (min(returns), max(returns)) == (final["final/return_min"], final["final/return_max"])
+
+
+def test_the_summary_of_the_final_evaluation_is_one_line(single: Done) -> None:
+    summary = rf"{NAME}: final evaluation, 3 episodes: mean return [\d.]+, from [\d.]+ to [\d.]+"
+    assert [line for line in single.answer.out.splitlines() if re.fullmatch(summary, line)]
+
+
+def test_the_command_says_where_the_record_is(single: Done) -> None:
+    lines = single.answer.out.splitlines()
+    assert f"folder  {single.output}" in lines
+    assert f"MLflow  sqlite:///{single.folder}/mlflow.db, experiment pgexp" in lines
+
+
+def test_the_folder_holds_the_whole_record(single: Done) -> None:
+    files = {path.relative_to(single.output).as_posix() for path in single.output.rglob("*") if path.is_file()}
+    assert files == {
+        ".hydra/config.yaml",
+        ".hydra/hydra.yaml",
+        ".hydra/overrides.yaml",
+        "metrics.parquet",
+        "policy/policy.json",
+        "policy/policy.safetensors",
+        "provenance/git.diff",
+        "provenance/git.json",
+        "provenance/machine.json",
+        "provenance/packages.txt",
+        "record.json",
+        "rows.jsonl",
+        "run.json",
+        "run.log",
+        "sink.log",
+        "timings.parquet",
+        "video/final-episode-0.mp4",
+    }
+
+
+def test_the_folder_keeps_the_config_as_it_was_composed(single: Done) -> None:
+    config = yaml.safe_load((single.output / ".hydra" / "config.yaml").read_text())
+    assert (config["seed"], config["network"]["widths"], config["budget"]["steps"]) == (2, [8], 600)
+    assert config["baseline"] == {"_target_": "pgexp.baselines.mean.BatchMean"}
+    assert "baseline=mean" in yaml.safe_load((single.output / ".hydra" / "overrides.yaml").read_text())
+
+
+def test_the_rows_end_with_the_end_of_the_run(single: Done) -> None:
+    *rows, end = SpoolReader(single.output / "rows.jsonl").read()
+    assert isinstance(end, End)
+    assert (end.status, end.reason) == ("FINISHED", "")
+    assert not any(isinstance(row, End) for row in rows)
+
+
+def test_the_tables_hold_every_row_and_keep_timings_apart(single: Done, rows: list[Row]) -> None:
+    metrics = columns(single.output / "metrics.parquet")
+    timings = columns(single.output / "timings.parquet")
+    assert metrics["steps"] == timings["steps"] == [row.steps for row in rows]
+    assert set(timings) == {"steps", "time", "timing/steps_per_second"}
+    assert not any(name.startswith("timing/") for name in metrics)
+    assert metrics["train/return_mean"] == [row.metrics.get("train/return_mean") for row in rows]
+
+
+def test_training_stops_at_the_first_update_that_spends_the_budget(rows: list[Row]) -> None:
+    trained = [row.steps for row in rows if "progress/updates" in row.metrics]
+    assert trained[-2] < 600 <= trained[-1]
+    assert rows[-1].progress == 1
+
+
+def test_the_policy_is_of_the_shape_that_was_asked_for(single: Done, rows: list[Row]) -> None:
+    shapes = {name: tensor.shape for name, tensor in load_file(single.output / "policy" / "policy.safetensors").items()}
+    assert shapes == {"0.weight": (4, 8), "0.bias": (8,), "1.weight": (8, 2), "1.bias": (2,)}
+    description = json.loads((single.output / "policy" / "policy.json").read_text())
+    assert description["steps"] == rows[-1].steps
+    assert description["env"]["id"] == "CartPole-v1"
+    assert (description["observation_size"], description["action_count"], description["first_action"]) == (4, 2, 0)
+
+
+def test_the_log_tells_the_run_from_its_beginning_to_its_end(single: Done) -> None:
+    told = [line.partition("  ")[2] for line in (single.output / "run.log").read_text().splitlines()]
+    assert told[0] == "training CartPole-v1 with seed 2"
+    assert told[-1] == "finished"
+    assert [line.partition(" at ")[0] for line in told[1:-1]] == ["evaluation", "evaluation", "final"]
+
+
+def test_the_film_has_a_picture_before_each_step_and_one_of_the_end(single: Done) -> None:
+    first = next(line for line in single.answer.out.splitlines() if line.startswith("episode   0"))
+    with imageio.get_reader(single.output / "video" / "final-episode-0.mp4") as film:
+        assert film.count_frames() == int(first.split()[-1]) + 1
+
+
+def test_mlflow_has_the_run_and_that_it_finished(single: Done) -> None:
+    assert single.store.statuses == {NAME: "FINISHED"}
+
+
+def test_mlflow_has_the_options_and_keys_as_params(single: Done) -> None:
+    params = single.store.runs[NAME].data.params
+    expected = {
+        "env": "cartpole",
+        "env.id": "CartPole-v1",
+        "env.slots": "8",
+        "network": "mlp",
+        "network.widths": "[8]",
+        "optimizer": "adam",
+        "optimizer.lr": "0.005",
+        "optimizer.schedule": "linear",
+        "baseline": "mean",
+        "algorithm": "reinforce",
+        "algorithm.gamma": "0.99",
+        "algorithm.batch.episodes": "8",
+        "budget.steps": "600",
+        "evaluation.every": "300",
+        "seed": "2",
+        "dtype": "float32",
+    }
+    assert params.items() >= expected.items()
+    assert not [name for name in params if name.startswith(("tracking", "hydra", "evaluation.video"))]
+
+
+def test_mlflow_tags_the_run_with_who_it_is(single: Done) -> None:
+    tags = single.store.runs[NAME].data.tags
+    record = json.loads((single.output / "run.json").read_text())
+    assert tags["pgexp.role"] == "run"
+    assert tags["pgexp.record"] == record["record"]
+    assert len(tags["pgexp.key"]) == len(tags["pgexp.configuration"]) == KEY_LENGTH
+    assert tags["pgexp.key"] != tags["pgexp.configuration"]
+    assert tags["pgexp.configuration_name"] == "CartPole-v1 mean"
+    assert tags["pgexp.folder"] == str(single.output)
+    assert tags["pgexp.reward_threshold"] == "475.0"
+    assert tags["pgexp.biased"] == "baseline BatchMean, discount_states=false"
+    assert "pgexp.sweep" not in tags
+
+
+def test_mlflow_tags_the_run_with_the_code_it_ran(single: Done) -> None:
+    tags = single.store.runs[NAME].data.tags
+    assert tags["pgexp.code"] == hash_code(Path(pgexp.__file__).parent)
+    assert tags["mlflow.source.git.commit"] == git(single.folder, "rev-parse", "HEAD")
+    assert tags["pgexp.git_dirty"] == "true"
+
+
+def test_mlflow_has_the_metrics_over_training_steps(single: Done, rows: list[Row]) -> None:
+    for metric in ("train/return_mean", "evaluation/return_mean", "final/return_mean", "timing/steps_per_second"):
+        written = [(row.steps, row.metrics[metric]) for row in rows if metric in row.metrics]
+        assert single.store.history(NAME, metric) == written != []
+
+
+def test_mlflow_keeps_the_files_worth_keeping(single: Done) -> None:
+    assert single.store.artifacts(NAME) == {
+        "config/config.yaml",
+        "config/hydra.yaml",
+        "config/overrides.yaml",
+        "metrics.parquet",
+        "policy/policy.json",
+        "policy/policy.safetensors",
+        "provenance/git.diff",
+        "provenance/git.json",
+        "provenance/machine.json",
+        "provenance/packages.txt",
+        "run.log",
+        "timings.parquet",
+        "video/final-episode-0.mp4",
+    }
+
+
+def test_a_second_run_in_the_same_folder_does_not_mix_with_the_first(ready: Server, own: Path) -> None:
+    (own / "file").touch()
+    line = (*CLOCK, "budget.steps=32", "hydra.run.dir=run", "tracking.uri=sqlite:///file/mlflow.db")
+    steps = []
+    for _ in range(2):
+        ready.run(own, *line)
+        items = SpoolReader(own / "run" / "rows.jsonl").read()
+        steps.append([item.steps for item in items if isinstance(item, Row)])
+    assert steps == [[32, 32], [32, 32]]

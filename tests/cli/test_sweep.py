@@ -1,0 +1,102 @@
+"""A sweep: its shape in MLflow, its folders, its comparison; and that packing shows in no number."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.conftest import Done
+from tests.cli.console import shell
+from tests.cli.store import Store
+
+CONFIGURATIONS = ("baseline=none", "baseline=mean")
+SEEDS = {f"{configuration} seed={seed}": configuration for configuration in CONFIGURATIONS for seed in (1, 2)}
+
+
+@pytest.fixture(scope="module")
+def store(sweep: Done) -> Store:
+    return sweep.store
+
+
+@pytest.fixture(scope="module")
+def root(store: Store) -> str:
+    """The name of the sweep's own run."""
+    (name,) = [name for name in store.runs if name not in SEEDS and name not in CONFIGURATIONS]
+    return name
+
+
+def test_the_command_ends_well_and_says_how_many_runs_did(sweep: Done) -> None:
+    assert sweep.answer.code == 0
+    assert sweep.answer.err == ""
+    assert sweep.answer.out.startswith("4 of 4 runs done: ")
+    assert f"folder  {sweep.output}" in sweep.answer.out.splitlines()
+
+
+def test_a_sweep_stands_above_its_configurations_and_those_above_their_seeds(store: Store, root: str) -> None:
+    assert store.statuses == dict.fromkeys([root, *CONFIGURATIONS, *SEEDS], "FINISHED")
+    assert store.parent(root) is None
+    assert {name: store.parent(name) for name in CONFIGURATIONS} == dict.fromkeys(CONFIGURATIONS, root)
+    assert {name: store.parent(name) for name in SEEDS} == SEEDS
+
+
+def test_roles_tell_a_sweep_its_configurations_and_seeds_apart(store: Store, root: str) -> None:
+    roles = {name: run.data.tags["pgexp.role"] for name, run in store.runs.items()}
+    assert roles == (
+        {root: "sweep"} | dict.fromkeys(CONFIGURATIONS, "configuration") | dict.fromkeys(SEEDS, "run")
+    )  # fmt: skip
+    assert len({run.data.tags["pgexp.sweep"] for run in store.runs.values()}) == 1
+
+
+def test_the_sweep_is_named_by_what_it_holds(root: str) -> None:
+    assert root.endswith("CartPole-v1: 2 configurations, 4 runs")
+
+
+def test_keys_tell_runs_apart_and_configuration_keys_do_not_know_the_seed(store: Store) -> None:
+    tags = {name: store.runs[name].data.tags for name in SEEDS}
+    assert len({tag["pgexp.key"] for tag in tags.values()}) == 4
+    for configuration in CONFIGURATIONS:
+        keys = {tags[name]["pgexp.configuration"] for name, above in SEEDS.items() if above == configuration}
+        assert keys == {store.runs[configuration].data.tags["pgexp.configuration"]}
+
+
+def test_a_configuration_has_the_params_that_its_seeds_share(store: Store) -> None:
+    params = store.runs["baseline=mean"].data.params
+    assert params["baseline"] == "mean"
+    assert "seed" not in params
+
+
+def test_each_job_has_a_folder_with_its_own_config(sweep: Done) -> None:
+    jobs = []
+    for number in range(4):
+        folder = sweep.job(number)
+        config = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text())
+        jobs.append((config["baseline"]["_target_"].rpartition(".")[2], config["seed"]))
+        assert {path.name for path in (folder / ".hydra").iterdir()} == {"config.yaml", "hydra.yaml", "overrides.yaml"}
+        assert {path.name for path in folder.iterdir()} >= {"metrics.parquet", "policy", "rows.jsonl", "run.log"}
+    assert jobs == [("NoBaseline", 1), ("NoBaseline", 2), ("BatchMean", 1), ("BatchMean", 2)]
+
+
+def test_a_sweep_s_jobs_are_numbered_for_hydra(sweep: Done) -> None:
+    settings = [yaml.safe_load((sweep.job(n) / ".hydra" / "hydra.yaml").read_text()) for n in range(4)]
+    assert [setting["hydra"]["job"]["num"] for setting in settings] == [0, 1, 2, 3]
+
+
+def test_metrics_of_a_sweep_s_job_are_those_of_the_run_alone_byte_for_byte(sweep: Done, single: Done) -> None:
+    alone, packed = single.output, sweep.job(3)
+    for file in ("metrics.parquet", "policy/policy.safetensors"):
+        assert (packed / file).read_bytes() == (alone / file).read_bytes()
+    assert (packed / "metrics.parquet").read_bytes() != (sweep.job(2) / "metrics.parquet").read_bytes()
+
+
+def test_a_sweep_s_job_and_the_run_alone_have_one_key(sweep: Done, single: Done) -> None:
+    packed, alone = (json.loads((path / "run.json").read_text()) for path in (sweep.job(3), single.output))
+    assert (packed["key"], packed["configuration"]) == (alone["key"], alone["configuration"])
+    assert packed["record"] != alone["record"]
+
+
+def test_compare_tells_each_configuration_with_its_number_of_seeds(sweep: Done, tmp_path: Path) -> None:
+    answer = shell(sweep.folder, "pgexp-compare", "--out", str(tmp_path))
+    assert (answer.code, answer.err) == (0, "")
+    table = [line.split()[:2] for line in answer.out.splitlines() if line.startswith("baseline=")]
+    assert sorted(table) == [["baseline=mean", "2"], ["baseline=none", "2"]]

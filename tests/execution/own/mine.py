@@ -1,0 +1,116 @@
+"""A user's own module: a baseline, a network and an environment, which pgexp knows nothing of."""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from torch import Tensor
+
+from pgexp.baselines.baseline import Baseline
+from pgexp.functional.batch import Batch, Credit
+from pgexp.networks.layers import Dense
+from pgexp.networks.network import Network
+from pgexp.networks.parameters import Parameters, Streams
+from pgexp.schema.types import Fraction, PositiveInt
+
+
+class Level(Baseline):
+    """``b = level``."""
+
+    biased = True
+
+    def __init__(self, level: Fraction) -> None:
+        self._level = level
+
+    def values(self, batch: Batch, credit: Credit) -> np.ndarray:
+        return np.full(batch.steps, self._level)
+
+    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+        return {"baseline/level": self._level}
+
+
+class Squeeze(Network):
+    """Two affine layers with few units between them."""
+
+    def __init__(self, inputs: int, outputs: int, units: PositiveInt) -> None:
+        self._layers = (Dense("in", inputs, units, "xavier", 1.0), Dense("out", units, outputs, "zeros", 1.0))
+
+    def initial(self, streams: Streams) -> Parameters:
+        return {name: tensor for layer in self._layers for name, tensor in layer.initial(streams).items()}
+
+    def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
+        for layer in self._layers:
+            x = layer(parameters, x)
+        return x
+
+
+class Unrelated:
+    """No baseline, no network and no environment."""
+
+
+def fail() -> None:
+    raise RuntimeError("the motor is stuck")
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+DEEDS: dict[str, Callable[[], object]] = {
+    "fail": fail,
+    "interrupt": interrupt,
+    "SIGINT": lambda: os.kill(os.getpid(), signal.SIGINT),
+    "SIGTERM": lambda: os.kill(os.getpid(), signal.SIGTERM),
+}
+
+
+class Clock(gym.Env[np.ndarray, int]):
+    """Shows the time, and pays what the action is numbered; an episode has a fixed number of steps.
+
+    Length 0 stands for 1 to 7 steps, as the episode's seed says. The first step of the episode with the seed `when` does
+    a deed, or pays NaN. A picture tells the time by its brightness.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - Gymnasium's way
+
+    def __init__(self, length: int = 4, when: int = -1, deed: str = "", render_mode: str | None = None) -> None:
+        self.observation_space = Box(-np.inf, np.inf, (1,), np.float32)
+        self.action_space = Discrete(2)
+        self.render_mode = render_mode
+        self._length, self._deeds = length, {when: deed}
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        assert seed is not None, "an episode without a seed"
+        self._time, self._end = 0, self._length or 1 + seed % 7
+        self._deed = self._deeds.get(seed, "")
+        return self._observed(), {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        deed, self._deed = self._deed, ""
+        if deed in DEEDS:
+            DEEDS[deed]()
+        self._time += 1
+        reward = np.nan if deed == "pay NaN" else float(action)
+        return self._observed(), reward, self._time == self._end, False, {}
+
+    def render(self) -> np.ndarray:
+        return np.full((32, 32, 3), 32 * self._time, dtype=np.uint8)
+
+    def _observed(self) -> np.ndarray:
+        return np.array([self._time], dtype=np.float32)
+
+
+class Continuous(Clock):
+    """A clock with a continuous action, which no policy here can take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action_space = Box(-1.0, 1.0, (1,), np.float32)
+
+
+gym.register("Clock-v0", Clock)
+gym.register("Continuous-v0", Continuous)

@@ -1,0 +1,103 @@
+"""What is seen of a command while it trains: a bar in a terminal, lines elsewhere."""
+
+from io import StringIO
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from pgexp.execution import progress
+from pgexp.execution.progress import ProgressDisplay
+
+
+class Clock:
+    """A clock that stands still unless it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+def terminal(clock: Clock, width: int = 120) -> Console:
+    return Console(file=StringIO(), force_terminal=True, color_system=None, width=width, get_time=clock)
+
+
+def shown(console: Console) -> str:
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_a_terminal_shows_a_bar_with_speed_mean_return_and_time_left(clock: Clock) -> None:
+    console = terminal(clock)
+    with ProgressDisplay(console, 4) as display:
+        show = display.part(0, 1)
+        for seconds in (10, 20):
+            clock.now = 1000 + seconds
+            show(seconds / 80, 12_345.6, [10.0, 21.0])
+    text = shown(console)
+    assert "training 4 runs " in text
+    assert "━" in text
+    assert " 25% " in text  # 20 of 80 seconds
+    assert " 12,346 steps/s  mean return 15.5 " in text
+    assert " 01:00 left" in text  # at an eighth each ten seconds
+
+
+def test_the_bar_is_gone_in_the_end(clock: Clock) -> None:
+    console = terminal(clock)
+    with ProgressDisplay(console, 1) as display:
+        display.part(0, 1)(0.5, 1.0, [])
+    assert shown(console).endswith("\x1b[2K")  # the terminal's code to erase a line
+
+
+def test_a_single_run_is_called_so_and_has_no_return_before_its_first_episode(clock: Clock) -> None:
+    console = terminal(clock)
+    with ProgressDisplay(console, 1) as display:
+        display.part(0, 1)(0.5, 100.0, [])
+    assert "training run " in shown(console)
+    assert " 100 steps/s" in shown(console)
+    assert "mean return" not in shown(console)
+
+
+def test_parts_share_the_bar(clock: Clock) -> None:
+    console = terminal(clock)
+    with ProgressDisplay(console, 2) as display:
+        display.part(1, 4)(0.5, 1.0, [])
+    assert " 38% " in shown(console)  # one and a half of four parts
+
+
+def test_what_follows_the_training_is_shown_too(clock: Clock) -> None:
+    console = terminal(clock)
+    with ProgressDisplay(console, 2) as display:
+        display.stage("recording in MLflow", 0.5, "1,200 rows")
+    assert "recording in MLflow " in shown(console)
+    assert " 1,200 rows " in shown(console)
+
+
+def test_elsewhere_a_line_is_written_every_ten_seconds(clock: Clock) -> None:
+    console = Console(file=StringIO(), width=120)
+    with ProgressDisplay(console, 2) as display:
+        show = display.part(0, 2)
+        for seconds in range(0, 25, 4):  # told at 12 and, ten seconds later, at 24
+            clock.now = 1000 + seconds
+            show(seconds / 24, 1000.0, [float(seconds)])
+    assert shown(console).splitlines() == [
+        "training 2 runs: 25%  1,000 steps/s  mean return 12.0",
+        "training 2 runs: 50%  1,000 steps/s  mean return 24.0",
+    ]
+
+
+def test_a_line_of_a_large_sweep_fits_the_width_that_logs_have(clock: Clock) -> None:
+    console = Console(file=StringIO(), width=80)
+    with ProgressDisplay(console, 1000) as display:
+        clock.now += 10
+        display.part(0, 1)(1.0, 12_345_678.0, [-1234.5])
+    assert shown(console) == "training 1000 runs: 100%  12,345,678 steps/s  mean return -1234.5\n"

@@ -1,0 +1,124 @@
+"""What is said of runs before they train: names, keys, tags, the code they run and where they are tracked."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pgexp.execution.assembly import assemble
+from pgexp.execution.plan import Job, packs
+from pgexp.execution.recording import make_record, user_modules
+from pgexp.schema.config import Env, Option, RunConfig
+from pgexp.schema.errors import ConfigError
+from pgexp.storage import provenance
+from pgexp.storage.record import Record
+from tests.conftest import Compose
+
+MODULE = "tests.execution.own.mine"
+FILE = Path(__file__).parent / "own" / "mine.py"
+SQUEEZE = Option(f"{MODULE}.Squeeze", {"units": 3})
+OWN_OPTIONS = {
+    "baseline": {"baseline": Option(f"{MODULE}.Level", {"level": 0.5})},
+    "network": {"network": SQUEEZE},
+    "a network within a baseline": {"baseline": Option("pgexp.baselines.value.ValueNetwork", {"network": SQUEEZE})},
+    "environment": {"env": Env(f"{MODULE}:Clock-v0")},
+}
+
+
+def recorded(configs: Sequence[RunConfig], folder: Path, sweep: bool = True) -> Record:
+    jobs = [Job(config, folder / str(index) if sweep else folder) for index, config in enumerate(configs)]
+    assembled = [(assemble([jobs[index].config for index in pack]), pack) for pack in packs(jobs)]
+    return make_record(jobs, assembled, folder, sweep, provenance.collect(folder))
+
+
+def test_runs_stand_in_the_order_of_the_jobs_whatever_the_packs(configured: Compose, tmp_path: Path) -> None:
+    configs = [configured(f"network={name}", f"seed={seed}") for seed in (1, 2) for name in ("mlp", "linear")]
+    record = recorded(configs, tmp_path)
+    assert [run.name for run in record.runs] == [
+        "network=mlp seed=1",
+        "network=linear seed=1",
+        "network=mlp seed=2",
+        "network=linear seed=2",
+    ]
+    assert [run.folder for run in record.runs] == ["0", "1", "2", "3"]
+    assert [run.seed for run in record.runs] == [1, 1, 2, 2]
+    assert len({run.key for run in record.runs}) == 4
+    assert len({run.configuration for run in record.runs}) == 2
+
+
+def test_a_sweep_is_named_by_its_environments_and_sizes(configured: Compose, tmp_path: Path) -> None:
+    record = recorded([configured(f"env={env}") for env in ("cartpole", "acrobot", "cartpole")], tmp_path)
+    assert record.name.endswith(" CartPole-v1, Acrobot-v1: 2 configurations, 3 runs")
+    assert record.sweep
+
+
+def test_a_single_run_is_its_own_record(configured: Compose, tmp_path: Path) -> None:
+    record = recorded([configured("seed=3")], tmp_path, sweep=False)
+    assert (record.sweep, record.name) == (None, "CartPole-v1 value seed=3")
+    assert [run.folder for run in record.runs] == ["."]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "biased"),
+    [
+        (("algorithm.gamma=1.0",), None),
+        ((), "discount_states=false"),
+        (("baseline=mean", "algorithm.discount_states=true"), "baseline BatchMean"),
+        (("algorithm.advantage_scale=std", "algorithm.gamma=1.0"), "advantage_scale=std"),
+        (("algorithm.time_limit=bootstrap", "algorithm.gamma=1.0"), "time_limit=bootstrap"),
+    ],
+)
+def test_biased_choices_are_tagged(
+    configured: Compose, tmp_path: Path, overrides: tuple[str, ...], biased: str | None
+) -> None:
+    record = recorded([configured(*overrides)], tmp_path, sweep=False)
+    assert record.runs[0].tags.get("pgexp.biased") == biased
+
+
+def test_the_return_that_counts_as_solved_is_tagged_where_there_is_one(configured: Compose, tmp_path: Path) -> None:
+    record = recorded([configured(), configured(f"env.id={MODULE}:Clock-v0")], tmp_path)
+    assert [run.tags.get("pgexp.reward_threshold") for run in record.runs] == ["475.0", None]
+
+
+@pytest.mark.parametrize(
+    ("given", "uri"),
+    [
+        ("sqlite:///some/mlflow.db", "sqlite:///{here}/some/mlflow.db"),
+        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+        ("http://tracking:5000", "http://tracking:5000"),
+    ],
+)
+def test_a_database_is_looked_for_from_where_the_command_is_called(
+    configured: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, uri: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record = recorded([configured(f"tracking.uri={given}")], tmp_path, sweep=False)
+    assert record.tracking.uri == uri.format(here=tmp_path)
+
+
+@pytest.mark.parametrize("key", ["uri", "experiment"])
+def test_jobs_of_a_sweep_are_tracked_in_one_place(configured: Compose, tmp_path: Path, key: str) -> None:
+    configs = [configured(f"tracking.{key}={name}") for name in ("one", "other")]
+    with pytest.raises(ConfigError, match="differs between the jobs of the sweep"):
+        recorded(configs, tmp_path)
+
+
+def test_pgexp_s_options_and_torch_s_are_no_user_s_modules(configured: Compose) -> None:
+    assert user_modules([configured(), configured("optimizer=sgd", "network=linear")]) == []
+
+
+@pytest.mark.parametrize("kind", OWN_OPTIONS)
+def test_an_own_module_is_a_user_s_module(configured: Compose, kind: str) -> None:
+    config = configured()
+    assert user_modules([config, replace(config, **OWN_OPTIONS[kind])]) == [FILE]
+
+
+def test_changing_own_code_changes_the_code_s_hash(configured: Compose, tmp_path: Path) -> None:
+    own = replace(configured(), **OWN_OPTIONS["baseline"])
+    before = provenance.collect(tmp_path, user_modules([own])).code
+    copied = Path(shutil.copy(FILE, tmp_path))
+    assert provenance.collect(tmp_path, [copied]).code == before
+    copied.write_text(FILE.read_text() + "# Changed.\n")
+    assert provenance.collect(tmp_path, [copied]).code != before

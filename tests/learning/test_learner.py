@@ -1,0 +1,114 @@
+"""A learner counts its run's own steps and episodes, and holds them against the budget and the schedule."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import cos, pi
+
+import numpy as np
+import pytest
+
+from pgexp.baselines.baseline import Baseline
+from pgexp.functional.batch import Batch
+from pgexp.learning.algorithm import Algorithm, Student
+from pgexp.learning.learner import Learner
+from pgexp.learning.schedules import SCHEDULES
+from pgexp.schema import names
+from pgexp.schema.config import Budget
+from tests.batches import Episode, batch_of, student_of
+
+
+@dataclass
+class Watching(Algorithm):
+    """Learns nothing; remembers the optimizer's rate at each update."""
+
+    rates: list[float] = field(default_factory=list)
+
+    def objections(self, baseline: Baseline) -> Sequence[str]:
+        return []
+
+    def biases(self, baseline: Baseline) -> Sequence[str]:
+        return []
+
+    def update(self, student: Student, batch: Batch) -> dict[str, float]:
+        self.rates.append(student.optimizer.param_groups[0]["lr"])
+        return {"loss/own": 7.0}
+
+
+def learner(schedule: str = "constant", **budget: int) -> Learner:
+    return Learner(student_of(np.zeros((1, 2))), Watching(), schedule, 2.0, Budget(**budget))
+
+
+def episode(length: int, end: str = "terminated", first: int = 0) -> Episode:
+    return Episode([[1]] * length, [0] * length, [1] * length, end, first=first)
+
+
+FOUR_STEPS = batch_of(episode(3), episode(1, "truncated"))
+
+
+def test_it_counts_steps_finished_episodes_and_updates() -> None:
+    own = learner(steps=100)
+    own.learn(FOUR_STEPS)
+    row = own.learn(batch_of(episode(5), episode(2, "open")))
+    assert (own.steps, own.episodes, own.updates) == (11, 3, 2)
+    assert (row[names.EPISODES], row[names.UPDATES]) == (3, 2)
+
+
+def test_progress_is_the_spent_share_of_the_steps_and_at_most_all() -> None:
+    own = learner(steps=10)
+    shares = [own.progress]
+    for _ in range(3):
+        own.learn(FOUR_STEPS)
+        shares.append(own.progress)
+    assert shares == [0.0, 0.4, 0.8, 1.0]
+
+
+def test_a_budget_may_be_of_finished_episodes() -> None:
+    own = learner(episodes=5)
+    own.learn(FOUR_STEPS)
+    assert own.progress == 0.4
+    own.learn(batch_of(episode(2, "open")))
+    assert own.progress == 0.4
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("constant", [2.0, 2.0, 2.0]),
+        ("linear", [2.0, 2 * 0.6, 2 * 0.2]),
+        ("cosine", [2.0, 1 + cos(0.4 * pi), 1 + cos(0.8 * pi)]),
+    ],
+)
+def test_a_schedule_is_of_the_steps_at_the_updates_start(schedule: str, rates: list[float]) -> None:
+    own = learner(schedule, steps=10)
+    told = [own.learn(FOUR_STEPS)[names.LEARNING_RATE] for _ in range(3)]
+    assert own.algorithm.rates == pytest.approx(rates)
+    assert told == own.algorithm.rates
+
+
+def test_schedules_begin_at_1_and_fall_to_0() -> None:
+    assert {name: (schedule(0.0), schedule(0.5), schedule(1.0)) for name, schedule in SCHEDULES.items()} == {
+        "constant": (1.0, 1.0, 1.0),
+        "linear": (1.0, 0.5, 0.0),
+        "cosine": (1.0, pytest.approx(0.5), 0.0),
+    }
+
+
+def test_a_row_tells_of_the_episodes_that_ended() -> None:
+    row = learner(steps=100).learn(batch_of(episode(3), episode(1, "truncated"), episode(50, "open")))
+    assert row[names.RETURN_MEAN] == 2.0
+    assert (row[names.RETURN_MIN], row[names.RETURN_MAX]) == (1.0, 3.0)
+    assert row[names.EPISODE_LENGTH] == 2.0
+    assert row[names.TRUNCATED] == 1.0
+    assert row["loss/own"] == 7.0
+
+
+def test_an_episodes_length_counts_from_its_own_start() -> None:
+    row = learner(steps=100).learn(batch_of(episode(3, first=9), episode(1)))
+    assert row[names.EPISODE_LENGTH] == (12 + 1) / 2
+
+
+def test_what_no_episode_tells_is_absent_and_never_nan() -> None:
+    row = learner(steps=100).learn(batch_of(episode(3, "open")))
+    assert row.keys() == {
+        *("loss/own", names.TRUNCATED, names.LEARNING_RATE, names.UPDATES, names.EPISODES),
+    }

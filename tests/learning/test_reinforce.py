@@ -1,0 +1,253 @@
+"""One update of REINFORCE equals a calculation by hand, on a linear softmax policy in double precision."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pgexp.baselines.baseline import Baseline
+from pgexp.baselines.leave_one_out import LeaveOneOut
+from pgexp.baselines.mean import BatchMean
+from pgexp.baselines.none import NoBaseline
+from pgexp.functional.arrays import Floats
+from pgexp.functional.batch import Batch, Credit
+from pgexp.learning.algorithm import DivergenceError, Student
+from pgexp.networks.parameters import leaves, stack
+from pgexp.schema import names
+from tests.batches import (
+    Episode,
+    Stub,
+    ascended,
+    batch_of,
+    probabilities,
+    reinforce,
+    student_of,
+    sum_of_scores,
+    weight_of,
+)
+
+WEIGHT = np.array([[0.3, -0.2, 0.1], [0.0, 0.5, -0.4]])
+BATCH = batch_of(
+    Episode([[1, 0], [0, 1], [1, 1]], [0, 2, 1], [1, 2, 4]),
+    Episode([[1, -1], [2, 0]], [1, 1], [8, -2]),
+)
+TO_GO = [7, 6, 4, 6, -2]
+TOTAL = [7, 7, 7, 6, 6]
+HALVED_TO_GO = [1 + 0.5 * (2 + 0.5 * 4), 2 + 0.5 * 4, 4, 8 - 0.5 * 2, -2]  # with gamma = 1/2
+EPISODES, STEPS = 2, 5
+
+
+def assert_ascends(found: np.ndarray, weights: list[float], divisor: float) -> None:
+    expected = sum_of_scores(WEIGHT, BATCH, weights) / divisor
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+class TestGradient:
+    def test_reward_to_go_weighs_a_score_with_what_comes_after(self) -> None:
+        assert_ascends(ascended(reinforce(), student_of(WEIGHT), BATCH), TO_GO, EPISODES)
+
+    def test_the_total_return_weighs_every_score_of_an_episode_alike(self) -> None:
+        assert_ascends(ascended(reinforce(credit="total_return"), student_of(WEIGHT), BATCH), TOTAL, EPISODES)
+
+    def test_of_segments_it_is_the_mean_over_steps(self) -> None:
+        assert_ascends(ascended(reinforce(segments=True), student_of(WEIGHT), BATCH), TO_GO, STEPS)
+
+    def test_rewards_are_discounted_from_the_step_on(self) -> None:
+        assert_ascends(ascended(reinforce(gamma=0.5), student_of(WEIGHT), BATCH), HALVED_TO_GO, EPISODES)
+
+    def test_the_total_return_is_discounted_from_the_episodes_start(self) -> None:
+        found = ascended(reinforce(gamma=0.5, credit="total_return"), student_of(WEIGHT), BATCH)
+        assert_ascends(found, [3, 3, 3, 7, 7], EPISODES)
+
+    def test_states_are_discounted_where_gamma_to_the_t_is_kept(self) -> None:
+        found = ascended(reinforce(gamma=0.5, discount_states=True), student_of(WEIGHT), BATCH)
+        factors = [1, 0.5, 0.25, 1, 0.5]
+        assert_ascends(found, [f * g for f, g in zip(factors, HALVED_TO_GO, strict=True)], EPISODES)
+
+    def test_states_are_discounted_by_their_time_in_the_episode_not_in_the_segment(self) -> None:
+        batch = batch_of(Episode([[1, 0], [0, 1]], [0, 2], [1, 2], first=3))
+        found = ascended(reinforce(segments=True, gamma=0.5, discount_states=True), student_of(WEIGHT), batch)
+        expected = sum_of_scores(WEIGHT, batch, [2 / 8, 2 / 16]) / 2
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+    def test_a_baseline_is_subtracted_at_each_step(self) -> None:
+        found = ascended(reinforce(), student_of(WEIGHT, Stub(3.0)), BATCH)
+        assert_ascends(found, [g - 3 for g in TO_GO], EPISODES)
+
+    def test_no_discount_at_all_credits_the_steps_own_reward(self) -> None:
+        assert_ascends(ascended(reinforce(gamma=0.0), student_of(WEIGHT), BATCH), [1, 2, 4, 8, -2], EPISODES)
+
+
+class TestAdvantageScale:
+    def test_std_divides_by_the_deviation_and_does_not_centre(self) -> None:
+        # TO_GO: mean 4.2, mean square (49 + 36 + 16 + 36 + 4) / 5 = 28.2, deviation sqrt(28.2 - 17.64)
+        found = ascended(reinforce(advantage_scale="std"), student_of(WEIGHT), BATCH)
+        assert_ascends(found, [g / np.sqrt(10.56) for g in TO_GO], EPISODES)
+
+    def test_none_and_mean_train_differently_all_the_same(self) -> None:
+        for scale in ("none", "std"):
+            plain, mean = (
+                ascended(reinforce(advantage_scale=scale), student_of(WEIGHT, baseline), BATCH)
+                for baseline in (NoBaseline(), BatchMean())
+            )
+            assert np.abs(plain - mean).max() > 0.1
+
+    @pytest.mark.parametrize("reward", [3.0, 0.1])  # three times 0.1 is not 0.3, and their computed deviation not 0
+    @pytest.mark.parametrize(
+        ("baseline", "share"),
+        [(NoBaseline(), 1.0), (BatchMean(), 0.0), (LeaveOneOut(), 0.0)],
+        ids=["none", "mean", "leave_one_out"],
+    )
+    @pytest.mark.parametrize("credit", ["reward_to_go", "total_return"])
+    def test_advantages_that_do_not_vary_are_left_alone(
+        self, credit: str, baseline: Baseline, share: float, reward: float
+    ) -> None:
+        batch = batch_of(*(Episode([observed], [0], [reward]) for observed in ([1, 0], [0, 1], [1, 1])))
+        found = ascended(reinforce(credit=credit, advantage_scale="std"), student_of(WEIGHT, baseline), batch)
+        expected = sum_of_scores(WEIGHT, batch, [share * reward] * 3) / 3
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_the_entropys_gradient_is_that_of_its_mean_over_steps() -> None:
+    # dH / dz_a = -p_a (log p_a + H)
+    p = probabilities(WEIGHT, BATCH.observations)
+    entropy = -(p * np.log(p)).sum(1, keepdims=True)
+    of_logits = -p * (np.log(p) + entropy)
+    expected = BATCH.observations.T @ of_logits / STEPS
+    plain = ascended(reinforce(), student_of(WEIGHT), BATCH)
+    found = ascended(reinforce(entropy_coefficient=0.7), student_of(WEIGHT), BATCH)
+    np.testing.assert_allclose(found - plain, 0.7 * expected, rtol=1e-10)
+
+
+class TestClipping:
+    def test_the_step_has_the_largest_norm_and_the_gradients_direction(self) -> None:
+        plain = ascended(reinforce(), student_of(WEIGHT), BATCH)
+        clipped = ascended(reinforce(max_grad_norm=0.5), student_of(WEIGHT), BATCH)
+        assert np.linalg.norm(plain) > 0.5
+        np.testing.assert_allclose(clipped, 0.5 * plain / np.linalg.norm(plain), rtol=1e-12)
+
+    def test_a_smaller_gradient_is_left_alone(self) -> None:
+        plain = ascended(reinforce(), student_of(WEIGHT), BATCH)
+        assert np.array_equal(ascended(reinforce(max_grad_norm=1e3), student_of(WEIGHT), BATCH), plain)
+
+    def test_the_norm_that_is_told_is_the_one_before(self) -> None:
+        norm = np.linalg.norm(ascended(reinforce(), student_of(WEIGHT), BATCH))
+        told = reinforce(max_grad_norm=0.5).update(student_of(WEIGHT), BATCH)[names.GRADIENT_NORM]
+        assert told == pytest.approx(norm, rel=1e-12)
+
+    def test_it_is_a_runs_own(self) -> None:
+        stacked = stack([{"0.weight": torch.from_numpy(WEIGHT)}] * 2)
+        small = batch_of(Episode([[1, 0]], [0], [1e-3]))
+        for run, batch in enumerate((BATCH, small)):
+            own, like = leaves(stacked, run), student_of(WEIGHT)
+            optimizer = torch.optim.SGD(own.values(), lr=1.0)
+            reinforce(max_grad_norm=0.5).update(Student(like.policy, own, optimizer, NoBaseline()), batch)
+        steps = stacked["0.weight"].numpy() - WEIGHT
+        assert np.linalg.norm(steps[0]) == pytest.approx(0.5)
+        np.testing.assert_allclose(steps[1], sum_of_scores(WEIGHT, small, [1e-3]), rtol=1e-9)
+
+
+class TestMetrics:
+    def test_they_are_of_the_policy_before_the_step_but_the_divergence(self) -> None:
+        student = student_of(WEIGHT, Stub(1.0))
+        told = reinforce().update(student, BATCH)
+        p, q = probabilities(WEIGHT, BATCH.observations), probabilities(weight_of(student), BATCH.observations)
+        advantage = np.array(TO_GO) - 1
+        log_prob = np.log(p[range(STEPS), BATCH.actions])
+        assert told == {
+            names.POLICY_LOSS: pytest.approx(-(advantage * log_prob).sum() / EPISODES),
+            names.ENTROPY: pytest.approx(-(p * np.log(p)).sum(1).mean()),
+            names.KL: pytest.approx((p * np.log(p / q)).sum(1).mean()),
+            names.GRADIENT_NORM: pytest.approx(np.linalg.norm(weight_of(student) - WEIGHT)),
+            names.ADVANTAGE_MEAN: pytest.approx(advantage.mean()),
+            names.ADVANTAGE_STD: pytest.approx(advantage.std()),
+        }
+
+
+class TestOrder:
+    def test_a_baseline_values_a_batch_before_it_learns_from_it(self) -> None:
+        calls: list[str] = []
+
+        class Told(Stub):
+            def values(self, batch: Batch, credit: Credit) -> Floats:
+                calls.append("values")
+                return super().values(batch, credit)
+
+            def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+                calls.append("update")
+                return super().update(batch, credit)
+
+        student = student_of(WEIGHT, Told())
+        reinforce().update(student, BATCH)
+        reinforce().update(student, BATCH)
+        assert calls == ["values", "update", "values", "update"]
+
+    def test_a_baseline_learns_the_credits(self) -> None:
+        for credit, expected in (("reward_to_go", TO_GO), ("total_return", TOTAL)):
+            stub = Stub()
+            reinforce(credit=credit, advantage_scale="std").update(student_of(WEIGHT, stub), BATCH)
+            assert stub.learnt[0].of_steps.tolist() == expected
+
+
+@pytest.mark.parametrize("reward", [float("nan"), float("inf")])
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_gradient_that_is_not_finite_changes_nothing_and_is_told(reward: float) -> None:
+    student = student_of(WEIGHT)
+    with pytest.raises(DivergenceError, match="the gradient's norm is"):
+        reinforce().update(student, batch_of(Episode([[1, 0]], [0], [reward])))
+    assert np.array_equal(weight_of(student), WEIGHT)
+
+
+def test_a_step_that_leaves_no_finite_policy_is_a_divergence() -> None:
+    student = student_of(WEIGHT)
+    student.optimizer.param_groups[0]["lr"] = 1e308
+    with pytest.raises(DivergenceError):
+        reinforce().update(student, BATCH)
+
+
+class TestObjections:
+    """Settings that contradict each other or the baseline; each objection begins with its key."""
+
+    PREDICTS, PREDICTS_NOT = Stub(), NoBaseline()
+
+    def test_the_defaults_are_fine(self) -> None:
+        for baseline in (Stub(), NoBaseline(), BatchMean(), LeaveOneOut()):
+            assert reinforce().objections(baseline) == []
+
+    def test_a_bootstrap_needs_a_baseline_that_predicts(self) -> None:
+        assert reinforce(time_limit="bootstrap").objections(self.PREDICTS) == []
+        (objection,) = reinforce(time_limit="bootstrap").objections(self.PREDICTS_NOT)
+        assert objection.startswith("algorithm.time_limit=bootstrap needs a baseline that predicts")
+        assert "NoBaseline" in objection
+
+    def test_open_tails_need_a_baseline_that_predicts_or_are_dropped(self) -> None:
+        assert reinforce(segments=True).objections(self.PREDICTS) == []
+        assert reinforce(segments=True, open_tail="drop").objections(self.PREDICTS_NOT) == []
+        (objection,) = reinforce(segments=True).objections(self.PREDICTS_NOT)
+        assert objection.startswith("algorithm.open_tail=bootstrap needs")
+
+    def test_total_returns_need_whole_episodes_and_end_at_the_limit(self) -> None:
+        total = {"credit": "total_return", "open_tail": "drop"}
+        assert [text.split(" ")[0] for text in reinforce(segments=True, **total).objections(self.PREDICTS)] == [
+            "algorithm.credit=total_return"
+        ]
+        (objection,) = reinforce(time_limit="bootstrap", **total).objections(self.PREDICTS)
+        assert "set algorithm.time_limit=end" in objection
+
+    @pytest.mark.parametrize(
+        ("changed", "baseline", "expected"),
+        [
+            ({}, NoBaseline(), []),
+            ({}, LeaveOneOut(), []),
+            ({}, BatchMean(), ["baseline BatchMean"]),
+            ({"advantage_scale": "std"}, NoBaseline(), ["advantage_scale=std"]),
+            ({"time_limit": "bootstrap"}, Stub(), ["time_limit=bootstrap"]),
+            ({"segments": True}, Stub(), ["open_tail=bootstrap"]),
+            ({"segments": True, "open_tail": "drop"}, NoBaseline(), ["open_tail=drop"]),
+            ({"gamma": 0.99}, NoBaseline(), ["discount_states=false"]),
+            ({"gamma": 0.99, "discount_states": True}, NoBaseline(), []),
+        ],
+    )
+    def test_biased_choices_are_named(self, changed: dict[str, Any], baseline: Baseline, expected: list[str]) -> None:
+        assert reinforce(**changed).biases(baseline) == expected

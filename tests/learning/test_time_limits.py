@@ -1,0 +1,93 @@
+"""What a cut episode's return is: at a time limit, at a segment's end, and never beyond a true termination."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from pgexp.baselines.none import NoBaseline
+from pgexp.functional.batch import Batch
+from pgexp.learning.reinforce import Reinforce
+from pgexp.schema import names
+from tests.batches import Episode, Stub, ascended, batch_of, reinforce, student_of, sum_of_scores
+
+WEIGHT = np.array([[0.3, -0.2], [0.0, 0.5]])
+GAMMA = 0.5
+# The stub predicts the sum of the final observation: 10 for the terminated, 20, 40 for the truncated and the open.
+TERMINATED = Episode([[1, 0], [0, 1]], [0, 1], [1, 2], "terminated", final=[10, 0])
+TRUNCATED = Episode([[1, 1], [0, 1]], [1, 1], [1, 2], "truncated", final=[0, 20])
+OPEN = Episode([[1, 2], [0, 2]], [1, 0], [1, 2], "open", final=[20, 20])
+ENDS = [2.0, 2.0]  # 1 + .5 * 2, and 2
+GOES_ON_20 = [1 + 0.5 * 12, 2 + 0.5 * 20]
+GOES_ON_40 = [1 + 0.5 * 22, 2 + 0.5 * 40]
+
+
+def credits_of(algorithm: Reinforce, batch: Batch) -> tuple[list[float], Stub]:
+    """Return what each step is credited with, and the baseline that was asked for predictions."""
+    stub = Stub()
+    algorithm.update(student_of(WEIGHT, stub), batch)
+    return stub.learnt[0].of_steps.tolist(), stub
+
+
+class TestTimeLimit:
+    def test_end_ends_the_return_at_the_limit(self) -> None:
+        found, stub = credits_of(reinforce(gamma=GAMMA, time_limit="end"), batch_of(TERMINATED, TRUNCATED))
+        assert found == [*ENDS, *ENDS]
+        assert stub.asked == []
+
+    def test_bootstrap_goes_on_with_the_prediction_at_the_last_observation(self) -> None:
+        found, stub = credits_of(reinforce(gamma=GAMMA, time_limit="bootstrap"), batch_of(TERMINATED, TRUNCATED))
+        assert found == [*ENDS, *GOES_ON_20]
+        assert stub.asked == [[0.0, 20.0]]
+
+    def test_a_true_termination_is_never_bootstrapped(self) -> None:
+        found, stub = credits_of(reinforce(gamma=GAMMA, time_limit="bootstrap"), batch_of(TERMINATED))
+        assert found == ENDS
+        assert stub.asked == []
+
+    def test_the_gradient_follows(self) -> None:
+        batch = batch_of(TRUNCATED)
+        algorithm = reinforce(gamma=GAMMA, time_limit="bootstrap")
+        found = ascended(algorithm, student_of(WEIGHT, Stub()), batch)
+        np.testing.assert_allclose(found, sum_of_scores(WEIGHT, batch, GOES_ON_20), rtol=1e-12)
+
+
+class TestOpenTail:
+    def test_bootstrap_goes_on_with_the_prediction_whatever_the_time_limit_is(self) -> None:
+        batch = batch_of(TERMINATED, TRUNCATED, OPEN)
+        found, stub = credits_of(reinforce(segments=True, gamma=GAMMA, time_limit="end"), batch)
+        assert found == [*ENDS, *ENDS, *GOES_ON_40]
+        assert stub.asked == [[20.0, 20.0]]
+        found, _ = credits_of(reinforce(segments=True, gamma=GAMMA, time_limit="bootstrap"), batch)
+        assert found == [*ENDS, *GOES_ON_20, *GOES_ON_40]
+
+    def test_drop_leaves_unfinished_episodes_out_and_tells_how_many_steps(self) -> None:
+        algorithm = reinforce(segments=True, gamma=GAMMA, open_tail="drop")
+        student = student_of(WEIGHT)
+        found = ascended(algorithm, student, batch_of(TERMINATED, OPEN, TRUNCATED))
+        kept = batch_of(TERMINATED, TRUNCATED)
+        np.testing.assert_allclose(found, sum_of_scores(WEIGHT, kept, [*ENDS, *ENDS]) / 4, rtol=1e-12)
+        told = algorithm.update(student_of(WEIGHT), batch_of(TERMINATED, OPEN, TRUNCATED))
+        assert told[names.DROPPED_STEPS] == 2.0
+
+    def test_drop_keeps_an_episode_that_began_in_an_earlier_segment(self) -> None:
+        late = Episode([[1, 0]], [0], [3], "terminated", first=9)
+        assert credits_of(reinforce(segments=True, open_tail="drop"), batch_of(late))[0] == [3.0]
+
+    def test_where_all_is_dropped_nothing_is_learnt_and_nothing_told(self) -> None:
+        stub = Stub()
+        algorithm = reinforce(segments=True, open_tail="drop")
+        student = student_of(WEIGHT, stub)
+        assert algorithm.update(student, batch_of(OPEN)) == {names.DROPPED_STEPS: 2.0}
+        assert stub.learnt == []
+
+    def test_batches_of_whole_episodes_drop_nothing(self) -> None:
+        algorithm = reinforce(open_tail="drop")
+        assert names.DROPPED_STEPS not in algorithm.update(student_of(WEIGHT), batch_of(TERMINATED))
+
+
+@pytest.mark.parametrize("ends", [(TERMINATED, TERMINATED), (TERMINATED, TRUNCATED), (TRUNCATED, TRUNCATED)])
+def test_with_end_all_baselines_estimate_one_gradient_whether_they_predict_or_not(ends: Sequence[Episode]) -> None:
+    batch = batch_of(*ends)
+    plain = ascended(reinforce(gamma=GAMMA), student_of(WEIGHT, NoBaseline()), batch)
+    assert np.array_equal(ascended(reinforce(gamma=GAMMA), student_of(WEIGHT, Stub()), batch), plain)
