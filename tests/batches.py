@@ -46,7 +46,7 @@ def batch_of(*episodes: Episode) -> Batch:
     )
 
 
-def reinforce(segments: bool = False, **changed: Any) -> Reinforce:
+def reinforce(segments: bool = False, episodes: int = 8, **changed: Any) -> Reinforce:
     """Return REINFORCE in its plainest form, but for what is changed."""
     plain = {
         "gamma": 1.0,
@@ -58,7 +58,7 @@ def reinforce(segments: bool = False, **changed: Any) -> Reinforce:
         "time_limit": "end",
         "open_tail": "bootstrap",
     }
-    return Reinforce(None if segments else 8, **{**plain, **changed})
+    return Reinforce(None if segments else episodes, **{**plain, **changed})
 
 
 def student_of(weight: Floats, baseline: Baseline | None = None) -> Student:

@@ -44,8 +44,7 @@ class CartPole(Dynamics):
     _POLE_MOMENT: Final = 0.05
     _FORCE: Final = 10.0
     _TAU: Final = 0.02
-    _MAX_ANGLE: Final = 12 * 2 * np.pi / 360
-    _MAX_POSITION: Final = 2.4
+    _LIMITS: Final = np.array([2.4, 12 * 2 * np.pi / 360])  # of position and angle
 
     def initial(self, generator: np.random.Generator) -> States:
         """Return position, velocity, angle and angular velocity, each uniform within 0.05."""
@@ -53,7 +52,7 @@ class CartPole(Dynamics):
 
     def step(self, state: States, action: Ints) -> tuple[States, Floats, Flags]:
         """Return the states one Euler step of 0.02 s later; the reward is 1 on every step, the last included."""
-        x, x_dot, theta, theta_dot = np.ascontiguousarray(state.T)
+        _, x_dot, theta, theta_dot = np.ascontiguousarray(state.T)
         force = np.where(action == 1, self._FORCE, -self._FORCE)
         cos, sin = np.cos(theta), np.sin(theta)
         temp = (force + self._POLE_MOMENT * np.square(theta_dot) * sin) / self._TOTAL_MASS
@@ -61,13 +60,10 @@ class CartPole(Dynamics):
             self._HALF_LENGTH * (4.0 / 3.0 - self._POLE_MASS * np.square(cos) / self._TOTAL_MASS)
         )
         x_acc = temp - self._POLE_MOMENT * theta_acc * cos / self._TOTAL_MASS
-        following = np.empty_like(state)
-        following[:, 0] = x = x + self._TAU * x_dot
-        following[:, 1] = x_dot + self._TAU * x_acc
-        following[:, 2] = theta = theta + self._TAU * theta_dot
-        following[:, 3] = theta_dot + self._TAU * theta_acc
-        terminated = (np.abs(x) > self._MAX_POSITION) | (np.abs(theta) > self._MAX_ANGLE)
-        return following, np.ones(len(state)), terminated
+        change = np.stack([x_dot, x_acc, theta_dot, theta_acc], axis=-1)
+        following = state + self._TAU * change
+        outside = np.abs(following[:, ::2]) > self._LIMITS
+        return following, np.ones(len(state)), outside[:, 0] | outside[:, 1]
 
     def observe(self, state: States) -> Observations:
         """Return the state in single precision."""

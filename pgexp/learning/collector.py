@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pgexp.functional.arrays import Floats, Ints, Observations, Rows
+from pgexp.functional.arrays import Ints, Observations, Rows
 from pgexp.functional.batch import Batch
 from pgexp.learning.rollout import Rollout, Step
 from pgexp.networks.parameters import Parameters
@@ -41,13 +41,13 @@ class Collector:
         taken = 0
         while live.any() and taken != self._steps:
             step = rollout.step(live)
-            recording.add(step, taken)
+            recording.add(step, taken, rollout)
             ended = step.ended
             left[ended] -= 1
             live[ended] = left[ended] != 0
             rollout.start(ended[live[ended]])
             taken += 1
-        recording.close_open(rows, rollout.observations[rows], rollout.returns)
+        recording.close_open(rows, rollout)
         return [recording.batch(run * self._slots + np.arange(self._slots)) for run in runs]
 
 
@@ -79,7 +79,7 @@ class _Recording:
         for row in rows.tolist():
             self._ends[row].clear()
 
-    def add(self, step: Step, position: int) -> None:
+    def add(self, step: Step, position: int, rollout: Rollout) -> None:
         """Write a step. Every live row has lived since the batch's start, so all write at the same position."""
         values = {
             "observations": step.observations,
@@ -90,14 +90,13 @@ class _Recording:
             self._array(name, value, position)[step.rows, position] = value
         self._count[step.rows] = position + 1
         for i in np.flatnonzero(step.terminated | step.truncated).tolist():
-            ends = bool(step.terminated[i]), bool(step.truncated[i])
-            self._end(int(step.rows[i]), *ends, step.following[i], step.returns[i])
+            self._end(int(step.rows[i]), bool(step.terminated[i]), bool(step.truncated[i]), rollout)
 
-    def close_open(self, rows: Rows, observations: Observations, returns: Floats) -> None:
-        """End the record of episodes that go on after a segment, at these observations, [rows, O]."""
-        for row, observation in zip(rows.tolist(), observations, strict=True):
+    def close_open(self, rows: Rows, rollout: Rollout) -> None:
+        """End the record of the episodes that go on after a segment."""
+        for row in rows.tolist():
             if self._count[row] > self._begun[row]:
-                self._end(row, False, False, observation, returns[row])
+                self._end(row, False, False, rollout)
 
     def batch(self, rows: Rows) -> Batch:
         """Return what the rows of one run did, row after row."""
@@ -107,9 +106,10 @@ class _Recording:
         of_episodes = zip(_End._fields, map(np.array, zip(*ends, strict=True)), strict=True)
         return Batch(**of_steps, **dict(of_episodes))
 
-    def _end(self, row: int, terminated: bool, truncated: bool, final: Observations, returns: float) -> None:
+    def _end(self, row: int, terminated: bool, truncated: bool, rollout: Rollout) -> None:
         length = int(self._count[row] - self._begun[row])
-        self._ends[row].append(_End(length, int(self._first[row]), terminated, truncated, final.copy(), returns))
+        final, returns = rollout.observations[row].copy(), float(rollout.returns[row])
+        self._ends[row].append(_End(length, int(self._first[row]), terminated, truncated, final, returns))
         self._begun[row] = self._count[row]
         self._first[row] = 0
 

@@ -31,8 +31,6 @@ class Step(NamedTuple):
     rewards: Floats  # [M], raw
     terminated: Flags  # [M], the episode ended by itself
     truncated: Flags  # [M], a time limit cut it, and it had not ended by itself
-    following: Observations  # [M, O]; of an ended episode the last, never the next one's first
-    returns: Floats  # [M], the episode's raw rewards up to now
 
     @property
     def ended(self) -> Rows:
@@ -54,7 +52,8 @@ class Rollout:
         self._stacked: Parameters = {}
         self._selected: tuple[list[int], Parameters] = ([], {})
         self.observations: Observations = torch.zeros(count, env.observation_size, dtype=policy.dtype).numpy()
-        """What each row sees, [R * N, O]."""
+        """What each row sees, [R * N, O]; after an episode's end its last observation, until the next one starts."""
+        self._rows = np.arange(count)
         self.episode = np.full(count, -1)  # the episode each row plays
         self.time = np.zeros(count, dtype=np.int64)  # the steps taken in it
         self.returns = np.zeros(count)  # the raw rewards received in it
@@ -92,8 +91,6 @@ class Rollout:
             result.rewards,
             result.terminated,
             result.truncated & ~result.terminated,
-            self.observations[rows],
-            self.returns[rows],
         )
 
     def close(self) -> None:
@@ -112,5 +109,5 @@ class Rollout:
             block = int(self.time[row]) // NOISE_BLOCK
             draws = generator(*self._stream(row, "action", self.episode[row]), block)
             self._noise[row] = self._policy.distribution.noise(draws, NOISE_BLOCK)
-        drawn = self._noise[np.arange(len(position)), position]
+        drawn = self._noise[self._rows, position]
         return torch.from_numpy(drawn.reshape(*self._shape, -1)[runs])

@@ -55,14 +55,14 @@ def _of_class(module: str, name: str, seen: frozenset[tuple[str, str]]) -> Mappi
 
 def _origin(tree: ast.Module, name: str, module: str, path: Path) -> tuple[str, str] | None:
     """Return the module and the name that a name, dotted or not, was imported from, or None if it was not."""
-    first, _, rest = name.partition(".")
     for node in tree.body:
         if not isinstance(node, ast.Import | ast.ImportFrom):
             continue
         within = f"{_absolute(node, module, path)}." if isinstance(node, ast.ImportFrom) else ""
         for alias in node.names:
-            if (alias.asname or alias.name) == first:
-                found, _, last = f"{within}{alias.name}.{rest}".rstrip(".").rpartition(".")
+            known_as = alias.asname or alias.name
+            if name == known_as or name.startswith(f"{known_as}."):
+                found, _, last = f"{within}{alias.name}{name.removeprefix(known_as)}".rpartition(".")
                 return found, last
     return None
 

@@ -215,6 +215,15 @@ class TestObjections:
         for baseline in (Stub(), NoBaseline(), BatchMean(), LeaveOneOut()):
             assert reinforce().objections(baseline) == []
 
+    def test_a_mean_needs_the_episodes_that_it_is_of(self) -> None:
+        total = {"credit": "total_return", "open_tail": "drop"}
+        (objection,) = reinforce(episodes=1).objections(LeaveOneOut())
+        assert objection == "algorithm.batch.episodes given 1; LeaveOneOut needs at least 2 for reward_to_go"
+        assert reinforce(episodes=2).objections(LeaveOneOut()) == []
+        assert reinforce(episodes=1).objections(BatchMean()) == []
+        (objection,) = reinforce(episodes=1, **total).objections(BatchMean())
+        assert objection == "algorithm.batch.episodes given 1; BatchMean needs at least 2 for total_return"
+
     def test_a_bootstrap_needs_a_baseline_that_predicts(self) -> None:
         assert reinforce(time_limit="bootstrap").objections(self.PREDICTS) == []
         (objection,) = reinforce(time_limit="bootstrap").objections(self.PREDICTS_NOT)

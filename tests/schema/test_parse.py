@@ -243,6 +243,21 @@ class TestOwnOptions:
         run = parse(given({"baseline": {"_target_": "mine.Critic", "critic": critic}}))
         assert run.baseline.arguments["critic"].name == "Linear"
 
+    def test_a_nested_option_may_be_optional(self, given: Given) -> None:
+        critic = {"_target_": "pgexp.networks.linear.Linear", "bias": True, "initialization": "zeros", "gain": 1.0}
+        with_one = parse(given({"baseline": {"_target_": "mine.Perhaps", "critic": critic}}))
+        assert with_one.baseline.arguments["critic"].name == "Linear"
+        without = parse(given({"baseline": {"_target_": "mine.Perhaps", "critic": None}}))
+        assert without.baseline.arguments == {"critic": None}
+        assert problems(given({"baseline": {"_target_": "mine.Perhaps", "critic": 3}})) == {
+            "baseline.critic": "given 3; must be a mapping with its own _target_ or null"
+        }
+
+    @pytest.mark.parametrize("number", [float("nan"), float("inf")])
+    def test_a_number_is_finite(self, given: Given, number: float) -> None:
+        wrong = given({"baseline": {"_target_": "mine.Decaying", "rate": number}})
+        assert [*problems(wrong)] == ["baseline.rate"]
+
 
 MINE = """
 raise RuntimeError("imported")
@@ -252,4 +267,7 @@ class Decaying:
 
 class Critic:
     def __init__(self, inputs: int, critic: Factory) -> None: ...
+
+class Perhaps:
+    def __init__(self, critic: Factory | None) -> None: ...
 """

@@ -166,3 +166,21 @@ print(*(name for name in sys.modules if name.partition(".")[0] in ("torch", "pge
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pgexp.schema.signatures" in run.stdout.split()
     assert [name for name in run.stdout.split() if not f"{name}.".startswith(("pgexp.schema.", "pgexp. "))] == ["pgexp"]
+
+
+def test_parameters_are_inherited_through_dotted_bases_and_between_dataclasses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "inheriting.py").write_text(
+        "import pgexp.networks.linear\n"
+        "from dataclasses import dataclass\n"
+        "from pgexp.networks import mlp as perceptrons\n"
+        "class Mine(perceptrons.MLP):\n    pass\n"
+        "class Plain(pgexp.networks.linear.Linear):\n    pass\n"
+        "@dataclass\nclass First:\n    a: int\n"
+        "@dataclass\nclass Second(First):\n    b: float = 2.0\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert parameters("inheriting.Mine") == parameters("pgexp.networks.mlp.MLP")
+    assert parameters("inheriting.Plain") == parameters("pgexp.networks.linear.Linear")
+    assert parameters("inheriting.Second") == {"a": Parameter(int), "b": Parameter(float, 2.0)}
