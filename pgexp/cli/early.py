@@ -9,6 +9,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from pgexp.cli.errors import chosen
+from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.parse import parse
 
 
@@ -23,7 +24,7 @@ def check_values(arguments: Sequence[str]) -> None:
     except HydraException:
         return
     plain = {override.key_or_group: override for override in overrides if override.package is None}
-    settled = {name: next(_values(override)) for name, override in plain.items() if _set(first, name, None)}
+    settled = {name: _first(override) for name, override in plain.items() if _set(first, name, None)}
     for name, value in settled.items():
         _set(first, name, value)
     for name in settled:
@@ -31,6 +32,13 @@ def check_values(arguments: Sequence[str]) -> None:
             _set(first, name, value)
             parse(first)
         _set(first, name, settled[name])
+
+
+def _first(override: Override) -> Any:
+    for value in _values(override):
+        return value
+    given = (override.input_line or "").partition("=")[2]
+    raise ConfigError([Problem(override.key_or_group, f"given {given}; a sweep over nothing has no runs")])
 
 
 def _values(override: Override) -> Iterator[Any]:

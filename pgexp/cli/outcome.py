@@ -1,6 +1,7 @@
 """Trains a command's jobs and tells the user what came of it."""
 
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,14 +10,24 @@ from rich.console import Console
 from pgexp.execution.command import Report, train
 from pgexp.execution.plan import Job
 from pgexp.learning.evaluator import Outcome
+from pgexp.schema.errors import ConfigError
 
 _FEW = 20  # so many returns are listed one by one
 
 
 def train_and_tell(jobs: Sequence[Job], folder: Path, sweep: bool) -> list[float | None]:
-    """Train the jobs and print what came of it; return their final scores, in order. Exits 1 where a run failed."""
+    """Train the jobs and print what came of it; return their final scores, in order.
+
+    Exits with 1 where a run failed, or an error stopped them all. Raises ConfigError before anything is recorded.
+    """
     console = Console(highlight=False)
-    report = train(jobs, folder, sweep, console)
+    try:
+        report = train(jobs, folder, sweep, console)
+    except ConfigError:
+        raise
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
     (_tell_sweep if sweep else _tell_run)(report, console)
     _tell_places(report, console)
     failures = [result.failure for result in report.results if result.failure is not None]
@@ -35,12 +46,12 @@ def _tell_run(report: Report, console: Console) -> None:
     if len(outcome.returns) <= _FEW:
         for episode, (score, length) in enumerate(zip(outcome.returns, outcome.lengths, strict=True)):
             console.print(f"episode {episode:>3}  return {score:8.1f}  steps {length:>6,}")
-    console.print(f"{report.record.runs[0].name}: {_summary(outcome)}")
+    console.print(f"{report.record.runs[0].name}: {_summary(outcome)}", markup=False, soft_wrap=True)
 
 
 def _tell_sweep(report: Report, console: Console) -> None:
     done = sum(result.failure is None for result in report.results)
-    console.print(f"{done} of {len(report.results)} runs done: {report.record.name}", markup=False)
+    console.print(f"{done} of {len(report.results)} runs done: {report.record.name}", markup=False, soft_wrap=True)
 
 
 def _summary(outcome: Outcome) -> str:

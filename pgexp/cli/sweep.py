@@ -1,5 +1,6 @@
 """What stands behind the launcher `packed`: composes a sweep's jobs and trains them together."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from omegaconf import DictConfig, open_dict
 from rich.console import Console
 
 from pgexp.cli.config import typed
+from pgexp.cli.errors import explained
 from pgexp.execution.plan import Job
+from pgexp.schema.errors import ConfigError, Problem
 
 
 def launch(
@@ -22,8 +25,14 @@ def launch(
     setup_globals()
     Console().print(f"composing {len(job_overrides)} runs", highlight=False)
     folder = Path(config.hydra.sweep.dir).absolute()
-    composed = [_compose(context, config, overrides, first + i) for i, overrides in enumerate(job_overrides)]
+    try:
+        composed = [_compose(context, config, overrides, first + i) for i, overrides in enumerate(job_overrides)]
+    except Exception as error:
+        raise explained(error, sys.argv[1:]) from error
     jobs = [_job(job) for job in composed]
+    if len({job.folder for job in jobs}) < len(jobs):
+        text = "gives several runs one folder; let it hold what tells them apart, as ${hydra.job.num} does"
+        raise ConfigError([Problem("hydra.sweep.subdir", text)])
 
     from pgexp.cli.outcome import train_and_tell
 

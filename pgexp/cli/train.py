@@ -9,7 +9,6 @@ from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -33,15 +32,15 @@ def main() -> None:
 
             check_values(sys.argv[1:])
         _application()
-    except HydraException as error:
-        from pgexp.cli.errors import explained
-
-        _refuse(explained(error, sys.argv[1:]))
     except ConfigError as error:
         _refuse(error)
     except KeyboardInterrupt:
         _tell("interrupted; what was recorded until then is readable, and marked KILLED")
         sys.exit(INTERRUPTED)
+    except Exception as error:  # of composing: what training raises is told where it is called
+        from pgexp.cli.errors import explained
+
+        _refuse(explained(error, sys.argv[1:]))
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")

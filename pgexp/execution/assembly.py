@@ -50,7 +50,7 @@ def assemble(configs: Sequence[RunConfig]) -> Pack:
     Raises ConfigError where an option can't be built or options contradict each other.
     """
     first = configs[0]
-    if first.evaluation.video:
+    if any(config.evaluation.video for config in configs):
         _require_video()
     env = inspect(first.env.id, first.env.max_episode_steps, first.env.kwargs)
     distribution = Categorical(env.action_count)

@@ -15,6 +15,8 @@ from pgexp.execution.plan import Job, packs
 from pgexp.execution.progress import ProgressDisplay
 from pgexp.execution.recording import make_record, user_modules
 from pgexp.learning.evaluator import Outcome
+from pgexp.schema import names
+from pgexp.schema.errors import ConfigError, Problem
 from pgexp.storage import provenance, record
 from pgexp.storage.record import Record
 from pgexp.storage.sink import SinkProcess, SinkState
@@ -46,6 +48,7 @@ def train(jobs: Sequence[Job], folder: Path, sweep: bool, console: Console) -> R
     anything is recorded where a job can't be built.
     """
     torch.set_num_threads(1)
+    _require_new(jobs)
     assembled = [(assemble([jobs[index].config for index in pack]), pack) for pack in packs(jobs)]
     written = _write_record(jobs, assembled, folder, sweep)
     sink = SinkProcess.start(folder)
@@ -63,6 +66,13 @@ def train(jobs: Sequence[Job], folder: Path, sweep: bool, console: Console) -> R
         finally:
             state = _finish(sink, display)
     return Report([results[index] for index in range(len(jobs))], written, state)
+
+
+def _require_new(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        if (job.folder / names.ROWS_FILE).exists():
+            text = f"{job.folder} holds a recorded run already, which is kept; choose another folder"
+            raise ConfigError([Problem("hydra.run.dir", text)])
 
 
 def _write_record(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from pgexp.execution.assembly import Pack
 from pgexp.execution.evaluations import Due, Evaluations
@@ -41,10 +42,10 @@ class Experiment:
         try:
             self._train(show)
         except KeyboardInterrupt:
-            self._close_all("KILLED", "interrupted")
+            self._stop("KILLED", "interrupted")
             raise
         except Exception as error:
-            self._close_all("FAILED", f"{type(error).__name__}: {error}")
+            self._stop("FAILED", f"{type(error).__name__}: {error}")
             raise
 
     def _train(self, show: Show) -> None:
@@ -67,6 +68,7 @@ class Experiment:
     def _record(self, update: Update, elapsed: float) -> None:
         run, learner = update.run, self._pack.learners[update.run]
         if update.failure is not None:
+            self._evaluate()  # what it had come to before is in its record
             self.failures[run] = update.failure
             self._close(run, "FAILED", update.failure)
             return
@@ -114,9 +116,14 @@ class Experiment:
             frames = evaluator.film(due.parameters, due.subject, settings.final_episodes, settings.greedy)
             write_video(path, frames, self._pack.env.frames_per_second)
 
-    def _close_all(self, status: Status, reason: str) -> None:
-        for run in sorted(self._open):
-            self._close(run, status, reason)
+    def _stop(self, status: Status, reason: str) -> None:
+        """Evaluate what waits, so that runs that had spent their budget are finished, and close the others."""
+        try:
+            with suppress(Exception):
+                self._evaluate()
+        finally:
+            for run in sorted(self._open):
+                self._close(run, status, reason)
 
     def _close(self, run: int, status: Status, reason: str = "") -> None:
         self._open.discard(run)

@@ -35,6 +35,9 @@ class Journal:
         write_policy(self.folder / names.POLICY_FOLDER, tensors, description)
 
     def end(self, status: Status, reason: str = "") -> None:
-        """Close the run's record; nothing is added after it."""
+        """Close the run's record, and write its tables; nothing is added after it."""
+        from pgexp.storage.tables import write_tables  # Parquet is wanted at the end only
+
         self.log(f"{status.lower()}{': ' if reason else ''}{reason}")
+        write_tables(self.folder)
         self._spool.end(status, reason)

@@ -56,9 +56,10 @@ def make_record(
 
 
 def user_modules(configs: Sequence[RunConfig]) -> list[Path]:
-    """Return the source files of the options that are neither pgexp's nor torch's."""
+    """Return the source files of the options, and of the environments, that are neither pgexp's nor torch's."""
     targets = {target for config in configs for option in _options(config) for target in _targets(option)}
     own = {target.rpartition(".")[0] for target in targets if not target.startswith(("pgexp.", "torch."))}
+    own |= {config.env.id.partition(":")[0] for config in configs if ":" in config.env.id}
     return sorted({source(module) for module in own})
 
 

@@ -1,6 +1,6 @@
 """Holds values against parameters: unknown keys, missing ones, wrong types, values out of range."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -15,15 +15,18 @@ _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 
 
 def check(
-    values: Mapping[str, Any], parameters: Mapping[str, Parameter], path: str = ""
+    values: Mapping[str, Any], parameters: Mapping[str, Parameter], path: str = "", beside: Sequence[str] = ()
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Return the checked values with defaults filled in, and every problem found; `path` is the keys' prefix."""
+    """Return the checked values with defaults filled in, and every problem found; `path` is the keys' prefix.
+
+    `beside` are names that are known at this place, too, but were read by others.
+    """
     checked: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, value in values.items():
         key = f"{path}.{name}" if path else name
         if name not in parameters:
-            problems.append(unknown(key, value, parameters))
+            problems.append(unknown(key, value, [*parameters, *beside]))
             continue
         try:
             checked[name] = convert(value, parameters[name].annotation)

@@ -1,6 +1,7 @@
 """From the composed config, plain mappings and values, to the typed RunConfig. Every mistake dies here."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pgexp.schema.check import check, is_factory
@@ -29,6 +30,9 @@ HANDED_IN: Mapping[str, frozenset[str]] = {
     "baseline": frozenset({"inputs", "seed", "dtype"}),
     "algorithm": frozenset({"episodes"}),
 }
+
+# What stands in an option's mapping beside its constructor's arguments.
+BESIDE: Mapping[str, tuple[str, ...]] = {"optimizer": ("schedule",), "algorithm": ("batch",)}
 
 _REFUSED_OPTIMIZERS = {
     "LBFGS": "it evaluates the loss several times a step, on a batch that policy gradients sample once",
@@ -126,10 +130,20 @@ class _Reader:
             return None
         for key in sorted(_REFUSED_ARGUMENTS.keys() & given.keys()):
             self.problems.append(Problem(f"optimizer.{key}", f"not supported: {_REFUSED_ARGUMENTS[key]}"))
-        return self.option("optimizer", given, lr=Parameter(PositiveFloat))
+        refused = _REFUSED_ARGUMENTS.keys() - given.keys()
+        return self.option("optimizer", given, {"lr": Parameter(PositiveFloat)}, refused)
 
-    def option(self, key: str, given: Mapping[str, Any], **stricter: Parameter) -> Option | None:
-        """Check an option's arguments against its constructor; `stricter` replaces what the constructor says."""
+    def option(
+        self,
+        key: str,
+        given: Mapping[str, Any],
+        stricter: Mapping[str, Parameter] = MappingProxyType({}),
+        without: Collection[str] = (),
+    ) -> Option | None:
+        """Check an option's arguments against its constructor.
+
+        `stricter` replaces what the constructor says of some parameters; `without` names some that a user has not.
+        """
         if not given:
             return None  # it is told that there is no such mapping
         target = given.get("_target_")
@@ -141,10 +155,10 @@ class _Reader:
         except (LookupError, SyntaxError, OSError) as error:
             self.problems.append(Problem(f"{key}._target_", f"given {target!r}; {error}"))
             return None
-        handed_in = HANDED_IN.get(key, frozenset().union(*HANDED_IN.values()))
-        open_to_config = {name: parameter for name, parameter in known.items() if name not in handed_in}
+        closed = HANDED_IN.get(key, frozenset().union(*HANDED_IN.values())).union(without)
+        open_to_config = {name: parameter for name, parameter in known.items() if name not in closed}
         arguments = {name: value for name, value in given.items() if name != "_target_"}
-        checked, problems = check(arguments, open_to_config, key)
+        checked, problems = check(arguments, open_to_config, key, BESIDE.get(key, ()))
         self.problems += problems
         for name, parameter in open_to_config.items():
             if is_factory(parameter.annotation) and isinstance(checked.get(name), Mapping):

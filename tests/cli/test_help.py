@@ -1,10 +1,12 @@
 """Help, the config, its defaults and completion: told at once, with nothing heavy loaded."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import yaml
 
-from tests.cli.console import Server, shell
+from tests.cli.console import HEAVY, Server, shell
 from tests.conftest import CONF
 
 GROUPS = {folder.name: {path.stem for path in folder.iterdir()} for folder in CONF.iterdir() if folder.is_dir()}
@@ -22,6 +24,12 @@ def told(light: Server, folder: Path, *arguments: str, **environment: str) -> st
 def completed(light: Server, folder: Path, line: str) -> list[str]:
     """Return what bash is offered at the end of a line."""
     return told(light, folder, "-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line))).split()
+
+
+def test_what_the_command_loads_at_its_start_is_light() -> None:
+    script = f"import sys, pgexp.cli.train, pgexp.cli.early, pgexp.cli.errors; print(*{set(HEAVY)} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_help_tells_groups_options_keys_and_examples(tmp_path: Path) -> None:

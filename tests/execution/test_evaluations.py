@@ -30,6 +30,12 @@ def test_a_run_is_evaluated_at_the_first_update_at_or_after_each_multiple(
     assert trained.steps(0, FINAL) == [32]
 
 
+def test_multiples_that_one_update_passes_are_not_made_up_for_by_later_ones(clock: Compose, experiment: Train) -> None:
+    trained = experiment(clock("+env.kwargs.length=0", "seed=2", "evaluation.every=6")).run()
+    assert trained.steps(0, "train") == [14, 23, 30, 35]  # 12; 18; 24 and 30; none
+    assert trained.steps(0, EVALUATION) == [14, 23, 30]
+
+
 def test_an_evaluation_s_row_follows_the_row_of_its_update(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("evaluation.every=16")).run()
     groups = ("train", EVALUATION, FINAL)

@@ -71,8 +71,8 @@ DEEDS: dict[str, Callable[[], object]] = {
 class Clock(gym.Env[np.ndarray, int]):
     """Shows the time, and pays what the action is numbered; an episode has a fixed number of steps.
 
-    Length 0 stands for 1 to 7 steps, as the episode's seed says. The first step of the episode with the seed `when` does
-    a deed, or pays NaN. A picture tells the time by its brightness.
+    Length 0 stands for 1 to 7 steps, as the episode's seed says. The episode of the seed `when` begins with a deed, or
+    with a reward that is no number. A picture tells the time by its brightness.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - Gymnasium's way
