@@ -148,10 +148,13 @@ def test_a_user_s_yaml_that_is_none_is_told_with_its_name_and_line(light: Server
     assert "myconf/baseline/mine.yaml" in mistake(light, own, "--config-dir myconf baseline=mine")
 
 
-@pytest.mark.parametrize("given", ["-cd myconf", "--config-dir=myconf"])
-def test_an_own_option_s_unknown_key_is_told_however_its_folder_is_given(light: Server, own: Path, given: str) -> None:
-    said = mistake(light, own, f"{given} baseline=mine baseline.leve=1")
-    assert said == "baseline.leve: unknown key (given '1'). Did you mean 'level'? Known here: level."
+@pytest.mark.parametrize("given", [["--config-dir=myconf"], ["-cd", "my conf"]])
+def test_an_own_option_s_unknown_key_is_told_however_its_folder_is_given(
+    light: Server, own: Path, given: list[str]
+) -> None:
+    (own / "my conf").symlink_to("myconf")
+    answer = light.run(own, *given, "baseline=mine", "baseline.leve=1")
+    assert answer.mistake == "baseline.leve: unknown key (given '1'). Did you mean 'level'? Known here: level."
 
 
 def test_a_missing_config_folder_is_told(light: Server, tmp_path: Path) -> None:

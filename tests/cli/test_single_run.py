@@ -198,12 +198,14 @@ def test_mlflow_keeps_the_files_worth_keeping(single: Done) -> None:
     }
 
 
-def test_a_second_run_in_the_same_folder_does_not_mix_with_the_first(ready: Server, own: Path) -> None:
+def test_a_second_run_in_the_same_folder_is_refused_and_leaves_the_first_as_it_was(ready: Server, own: Path) -> None:
     (own / "file").touch()
     line = (*CLOCK, "budget.steps=32", "hydra.run.dir=run", "tracking.uri=sqlite:///file/mlflow.db")
-    steps = []
-    for _ in range(2):
-        ready.run(own, *line)
-        items = SpoolReader(own / "run" / "rows.jsonl").read()
-        steps.append([item.steps for item in items if isinstance(item, Row)])
-    assert steps == [[32, 32], [32, 32]]
+    assert ready.run(own, *line, "seed=1").code == 0
+    first = contents(own / "run")
+    assert ready.run(own, *line, "seed=2").mistake.startswith("hydra.run.dir: ")
+    assert contents(own / "run") == first
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
