@@ -89,8 +89,7 @@ def chosen(arguments: Sequence[str], group: str = "", option: str = "") -> DictC
 
     Of one group another option may be chosen instead.
     """
-    joined = " ".join(arguments)
-    own = re.findall(r"(?:--config-dir|-cd)[= ](\S+)", joined)
+    own = list(_config_folders(arguments))
     known = {path.name for folder in (config_folder(), *map(Path, own)) for path in folder.glob("*") if path.is_dir()}
     choices = [found for item in arguments if (found := _CHOICE.match(item)) and found[1] in known]
     overrides = [f"{found[1]}={found[2].partition(',')[0]}" for found in choices]
@@ -98,6 +97,14 @@ def chosen(arguments: Sequence[str], group: str = "", option: str = "") -> DictC
     search = [f"hydra.searchpath=[{', '.join(f'file://{Path(folder).absolute()}' for folder in own)}]"] if own else []
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return compose("config", overrides=[*search, *overrides])
+
+
+def _config_folders(arguments: Sequence[str]) -> Iterator[str]:
+    following = iter(arguments)
+    for item in following:
+        flag, _, value = item.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            yield value or next(following, "")
 
 
 def _one(key: str, text: str) -> ConfigError:

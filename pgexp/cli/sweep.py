@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
+from yaml import YAMLError
 
 from pgexp.cli.config import typed
 from pgexp.cli.errors import explained
 from pgexp.execution.plan import Job
 from pgexp.schema.errors import ConfigError, Problem
+from pgexp.storage.record import require_new
 
 
 def launch(
@@ -23,11 +27,11 @@ def launch(
     Raises ConfigError where any of them can't run, before the first is trained.
     """
     setup_globals()
-    Console().print(f"composing {len(job_overrides)} runs", highlight=False)
+    Console().print(f"runs to compose: {len(job_overrides)}", highlight=False)
     folder = Path(config.hydra.sweep.dir).absolute()
     try:
         composed = [_compose(context, config, overrides, first + i) for i, overrides in enumerate(job_overrides)]
-    except Exception as error:
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         raise explained(error, sys.argv[1:]) from error
     jobs = [_job(job) for job in composed]
     if len({job.folder for job in jobs}) < len(jobs):
@@ -46,6 +50,7 @@ def _compose(context: HydraContext, config: DictConfig, overrides: Sequence[str]
     job = context.config_loader.load_sweep_config(config, list(overrides))
     with open_dict(job):
         job.hydra.job.id = job.hydra.job.num = number
+    require_new(Path(job.hydra.sweep.dir, str(job.hydra.sweep.subdir)).absolute())
     done = run_job(
         hydra_context=context,
         task_function=lambda _: None,

@@ -9,15 +9,17 @@ from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig
-from rich.console import Console
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from pgexp.cli.folder import config_folder
+from pgexp.cli.telling import refuse, tell
 from pgexp.schema.determinism import pin
 from pgexp.schema.errors import ConfigError
 
-MISTAKE = 2  # exit codes, as argparse and shells have them
-INTERRUPTED = 130
+INTERRUPTED = 130  # the exit code of Ctrl-C, as shells have it
 
 
 def main() -> None:
@@ -33,14 +35,14 @@ def main() -> None:
             check_values(sys.argv[1:])
         _application()
     except ConfigError as error:
-        _refuse(error)
+        refuse(error)
     except KeyboardInterrupt:
-        _tell("interrupted; what was recorded until then is readable, and marked KILLED")
+        tell("interrupted; what was recorded until then is readable, and marked KILLED")
         sys.exit(INTERRUPTED)
-    except Exception as error:  # of composing: what training raises is told where it is called
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:  # what composing raises
         from pgexp.cli.errors import explained
 
-        _refuse(explained(error, sys.argv[1:]))
+        refuse(explained(error, sys.argv[1:]))
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
@@ -58,17 +60,7 @@ def _application(config: DictConfig) -> float | None:
 
         return train_and_tell([Job(run, folder)], folder, sweep=False)[0]
     except ConfigError as error:  # here, since Hydra would print a preamble of its own
-        _refuse(error)
-
-
-def _refuse(error: ConfigError) -> NoReturn:
-    for problem in error.problems:
-        _tell(str(problem))
-    sys.exit(MISTAKE)
-
-
-def _tell(text: str) -> None:
-    Console(stderr=True).print(f"pgexp: {text}", markup=False, highlight=False, soft_wrap=True)
+        refuse(error)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:

@@ -15,13 +15,11 @@ from pgexp.execution.plan import Job, packs
 from pgexp.execution.progress import ProgressDisplay
 from pgexp.execution.recording import make_record, user_modules
 from pgexp.learning.evaluator import Outcome
-from pgexp.schema import names
-from pgexp.schema.errors import ConfigError, Problem
 from pgexp.storage import provenance, record
-from pgexp.storage.record import Record
+from pgexp.storage.record import Record, require_new
 from pgexp.storage.sink import SinkProcess, SinkState
 
-_PATIENCE = 20.0  # seconds that a command waits, at its end, for a store that does not answer
+_PATIENCE = 45.0  # seconds that a command waits, at its end, for a store that does not get on
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,8 @@ def train(jobs: Sequence[Job], folder: Path, sweep: bool, console: Console) -> R
     anything is recorded where a job can't be built.
     """
     torch.set_num_threads(1)
-    _require_new(jobs)
+    for job in jobs:
+        require_new(job.folder)
     assembled = [(assemble([jobs[index].config for index in pack]), pack) for pack in packs(jobs)]
     written = _write_record(jobs, assembled, folder, sweep)
     sink = SinkProcess.start(folder)
@@ -68,13 +67,6 @@ def train(jobs: Sequence[Job], folder: Path, sweep: bool, console: Console) -> R
     return Report([results[index] for index in range(len(jobs))], written, state)
 
 
-def _require_new(jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        if (job.folder / names.ROWS_FILE).exists():
-            text = f"{job.folder} holds a recorded run already, which is kept; choose another folder"
-            raise ConfigError([Problem("hydra.run.dir", text)])
-
-
 def _write_record(
     jobs: Sequence[Job], assembled: Sequence[tuple[Pack, Sequence[int]]], folder: Path, sweep: bool
 ) -> Record:
@@ -87,11 +79,11 @@ def _write_record(
 
 
 def _finish(sink: SinkProcess, display: ProgressDisplay) -> SinkState:
-    """Wait until MLflow has everything; give up on a store that has not answered for a while."""
-    answered = time.monotonic()
-    while not (state := sink.wait(0.2)).final and time.monotonic() - answered < _PATIENCE:
-        if not state.message:
-            answered = time.monotonic()
+    """Wait until MLflow has everything; give up on a store that has not got on for a while."""
+    seen, since = sink.wait(0), time.monotonic()
+    while not (state := sink.wait(0.2)).final and time.monotonic() - since < _PATIENCE:
+        if state != seen and not state.message:
+            seen, since = state, time.monotonic()
         display.stage("recording in MLflow", state.ended / max(1, state.runs), f"{state.rows:,} rows")
     sink.close()
     return sink.wait(_PATIENCE)

@@ -91,8 +91,12 @@ def _tags_of_code(origin: Provenance) -> dict[str, str]:
 
 def _name(configs: Sequence[RunConfig], configurations: int) -> str:
     envs = ", ".join(dict.fromkeys(config.env.id for config in configs))
-    size = f"{configurations} configuration{'s' if configurations > 1 else ''}, {len(configs)} runs"
+    size = f"{_count(configurations, 'configuration')}, {_count(len(configs), 'run')}"
     return f"{datetime.now():%Y-%m-%d %H:%M:%S} {envs}: {size}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _tracking(configs: Sequence[RunConfig]) -> record.Tracking:

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pgexp.schema.names import RECORD_FILE, RUN_FILE
+from pgexp.schema.errors import ConfigError, Problem
+from pgexp.schema.names import RECORD_FILE, ROWS_FILE, RUN_FILE
 from pgexp.storage.files import read_json, write_json
 
 
@@ -61,6 +62,13 @@ class Record:
     def folder_of(self, run: RunRecord) -> Path:
         """Return the folder of one of the record's runs."""
         return self.folder / run.folder
+
+
+def require_new(folder: Path) -> None:
+    """Raise ConfigError where the folder holds a recorded run: it is kept as it is."""
+    if (folder / ROWS_FILE).exists():
+        text = f"{folder} holds a recorded run already, which is kept; choose another folder"
+        raise ConfigError([Problem("hydra.run.dir", text)])
 
 
 _RECORD = TypeAdapter(Record)
