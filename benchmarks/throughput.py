@@ -11,26 +11,26 @@ from pgexp.schema import determinism
 
 determinism.pin()
 
-import argparse  # noqa: E402 - the settings come before torch
-import resource  # noqa: E402
-import statistics  # noqa: E402
-import tempfile  # noqa: E402
-import time  # noqa: E402
-from dataclasses import replace  # noqa: E402
-from pathlib import Path  # noqa: E402
+import argparse
+import resource
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
 
-import torch  # noqa: E402
-from hydra import compose, initialize_config_dir  # noqa: E402
-from rich.console import Console  # noqa: E402
+import torch
+from hydra import compose, initialize_config_dir
+from rich.console import Console
 
-from pgexp.cli.config import typed  # noqa: E402
-from pgexp.cli.folder import config_folder  # noqa: E402
-from pgexp.execution.assembly import assemble  # noqa: E402
-from pgexp.execution.command import train as run_command  # noqa: E402
-from pgexp.execution.plan import Job  # noqa: E402
-from pgexp.learning.evaluator import Subject  # noqa: E402
-from pgexp.learning.trainer import train  # noqa: E402
-from pgexp.schema.config import RunConfig  # noqa: E402
+from pgexp.cli.config import typed
+from pgexp.cli.folder import config_folder
+from pgexp.execution.assembly import assemble
+from pgexp.execution.command import train as run_command
+from pgexp.execution.plan import Job
+from pgexp.learning.evaluator import Subject
+from pgexp.learning.trainer import train
+from pgexp.schema.config import RunConfig
 
 BASELINES = ("none", "mean", "leave_one_out", "value")
 MEBIBYTE = 1024  # kibibytes, in which Linux tells memory

@@ -4,17 +4,17 @@ from pgexp.schema import determinism
 
 determinism.pin()
 
-from collections.abc import Callable  # noqa: E402 - the settings come before torch
-from pathlib import Path  # noqa: E402
+from collections.abc import Callable
+from pathlib import Path
 
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from hydra import compose, initialize_config_dir  # noqa: E402
-from hydra.core.hydra_config import HydraConfig  # noqa: E402
-from omegaconf import OmegaConf  # noqa: E402
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
-from pgexp.cli.config import typed  # noqa: E402
-from pgexp.schema.config import RunConfig  # noqa: E402
+from pgexp.cli.config import typed
+from pgexp.schema.config import RunConfig
 
 torch.set_num_threads(1)
 

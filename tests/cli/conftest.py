@@ -80,7 +80,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
     """A working folder with a user's own module and config folder, and without a store."""
-    return shutil.copytree(OWN, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(OWN, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "myconf" / "experiment").mkdir()
+    return tmp_path
 
 
 @pytest.fixture(scope="session")
