@@ -1,6 +1,7 @@
 """The typed config of what Hydra composed."""
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -18,4 +19,4 @@ def typed(config: DictConfig, choices: Mapping[str, str | None]) -> RunConfig:
         key = getattr(error, "full_key", None) or "config"
         raise ConfigError([Problem(str(key), str(error).splitlines()[0])]) from error
     named = {group: option for group, option in choices.items() if option is not None and "/" not in group}
-    return parse(values, named)  # type: ignore[arg-type]  # a composed config is a mapping
+    return parse(cast(dict[str, Any], values), named)

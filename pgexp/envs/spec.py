@@ -80,12 +80,12 @@ def inspect(id: str, max_episode_steps: int | None, kwargs: Mapping[str, Any]) -
         env.close()
 
 
-def _supported(id: str, env: gym.Env[Any, Any]) -> tuple[gym.spaces.Box, gym.spaces.Discrete]:  # noqa: A002
+def _supported(env_id: str, env: gym.Env[Any, Any]) -> tuple[gym.spaces.Box, gym.spaces.Discrete]:
     observation, action = env.observation_space, env.action_space
     if not isinstance(observation, gym.spaces.Box):
-        raise ConfigError([Problem("env.id", f"{id} observes {observation}; pgexp reads Box observations")])
+        raise ConfigError([Problem("env.id", f"{env_id} observes {observation}; pgexp reads Box observations")])
     if not isinstance(action, gym.spaces.Discrete):
-        raise ConfigError([Problem("env.id", f"{id} acts in {action}; pgexp acts in Discrete spaces")])
+        raise ConfigError([Problem("env.id", f"{env_id} acts in {action}; pgexp acts in Discrete spaces")])
     return observation, action
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
+from types import GenericAlias
 from typing import Any, Final, Literal, Union
 
 from pgexp.schema.types import VOCABULARY
@@ -175,11 +176,11 @@ def _generic(name: str, inner: list[ast.expr]) -> Any:
     known = [Any if member is _UNKNOWN else member for member in members]
     match name:
         case "list" | "Sequence":
-            return list[known[0]]  # type: ignore[valid-type]  # built from what was read
+            return GenericAlias(list, known[0])
         case "tuple":
-            return tuple[tuple(known)]  # type: ignore[misc]  # built from what was read
+            return GenericAlias(tuple, tuple(known))
         case "dict" | "Mapping":
-            return dict[known[0], known[1]]  # type: ignore[valid-type]  # built from what was read
+            return GenericAlias(dict, (known[0], known[1]))
     return _UNKNOWN
 
 
