@@ -1,11 +1,12 @@
 # make sweep   trains the default sweep and prints its comparison      make test   checks everything
 # make ui      opens the MLflow UI on what was recorded                make lock   renews requirements.lock
-# make study   the four baselines on CartPole, 20 seeds each           make bench  measures throughput
+# make study   four baselines on CartPole, 20 seeds each               make bench  measures throughput
+# make learning  what the shipped experiments reach, 10 seeds each
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: sweep study test bench ui lock
+.PHONY: sweep study learning test bench ui lock
 
 sweep: $(INSTALLED)
 	$(BIN)/pgexp -m baseline=none,mean,value seed='range(5)'
@@ -15,6 +16,9 @@ study: $(INSTALLED)
 	$(BIN)/pgexp -m baseline=none,mean,leave_one_out,value seed='range(20)'
 	$(BIN)/pgexp-compare
 
+learning: $(INSTALLED)
+	$(BIN)/python analysis/learning/learning.py
+
 test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -22,7 +26,8 @@ test: $(INSTALLED)
 	$(BIN)/pytest -n 2
 
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.diagnostics
 
 ui: $(INSTALLED)
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000

@@ -1,6 +1,6 @@
 """Training throughput of a pack, told apart from start-up, evaluation and recording.
 
-    python benchmarks/throughput.py [--runs 32] [--repeats 5] [OVERRIDE ...]
+    python -m benchmarks.throughput [--runs 32] [--repeats 5] [OVERRIDE ...]
 
 For each baseline, packs of the shipped configuration train on one core: `packed` is the steps a second of all runs of
 the pack, `alone` that of one run by itself, and the ratio is what packing gains. Then the whole sweep runs once as the
@@ -49,7 +49,9 @@ def training_rate(pack_configs: list[RunConfig]) -> float:
     begun = time.perf_counter()
     for _ in train(pack.collector, pack.stacked, pack.learners):
         pass
-    return sum(learner.steps for learner in pack.learners) / (time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    pack.close()
+    return sum(learner.steps for learner in pack.learners) / seconds
 
 
 def evaluation_rate(pack_configs: list[RunConfig]) -> float:
@@ -58,7 +60,9 @@ def evaluation_rate(pack_configs: list[RunConfig]) -> float:
     subjects = [Subject(config.seed, "final") for config in pack_configs]
     begun = time.perf_counter()
     pack.evaluator.evaluate(pack.stacked, subjects, 100, greedy=False)
-    return 100 * len(subjects) / (time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    pack.close()
+    return 100 * len(subjects) / seconds
 
 
 def whole_sweep(all_configs: list[RunConfig]) -> None:

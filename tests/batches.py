@@ -1,83 +1,56 @@
-"""Batches and students made by hand, and the gradient that they give: what tests of learning start from."""
+"""Students made by hand, and the gradient that a batch gives them: what tests of learning start from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
-from pgexp.baselines.baseline import Baseline, Predictor
+from pgexp.baselines.baseline import Baseline, Prediction, Predictor
 from pgexp.baselines.none import NoBaseline
-from pgexp.functional.arrays import Floats, Observations
+from pgexp.functional.arrays import Floats
 from pgexp.functional.batch import Batch, Credit
-from pgexp.functional.distributions import Categorical
+from pgexp.functional.spaces import ActionSpace
 from pgexp.learning.algorithm import Student
+from pgexp.learning.observer import Observer
 from pgexp.learning.policy import Policy
 from pgexp.learning.reinforce import Reinforce
+from pgexp.networks.heads.categorical import CategoricalHead
 from pgexp.networks.linear import Linear
-
-
-@dataclass(frozen=True)
-class Episode:
-    """An episode, or the part of it that a segment holds: a row of observations, an action and a reward a step."""
-
-    observations: Sequence[Sequence[float]]
-    actions: Sequence[int]
-    rewards: Sequence[float]
-    end: Literal["terminated", "truncated", "open"] = "terminated"
-    final: Sequence[float] | None = None
-    first: int = 0
-
-
-def batch_of(*episodes: Episode) -> Batch:
-    """Return the batch of these episodes, in double precision."""
-    size = len(episodes[0].observations[0])
-    return Batch(
-        observations=np.array([row for episode in episodes for row in episode.observations], dtype=np.float64),
-        actions=np.array([action for episode in episodes for action in episode.actions]),
-        rewards=np.array([reward for episode in episodes for reward in episode.rewards], dtype=np.float64),
-        lengths=np.array([len(episode.rewards) for episode in episodes]),
-        first=np.array([episode.first for episode in episodes]),
-        terminated=np.array([episode.end == "terminated" for episode in episodes]),
-        truncated=np.array([episode.end == "truncated" for episode in episodes]),
-        final=np.array([episode.final or [0.0] * size for episode in episodes], dtype=np.float64),
-        returns=np.array([float(sum(episode.rewards)) for episode in episodes]),
-    )
+from pgexp.networks.network import Network
+from tests.episodes import PLAIN
 
 
 def reinforce(segments: bool = False, episodes: int = 8, **changed: Any) -> Reinforce:
     """Return REINFORCE in its plainest form, but for what is changed."""
-    plain = {
-        "gamma": 1.0,
-        "credit": "reward_to_go",
-        "discount_states": False,
-        "advantage_scale": "none",
+    own = {
+        "diagnostics": "light",
         "entropy_coefficient": 0.0,
+        "entropy_schedule": "constant",
         "max_grad_norm": None,
-        "time_limit": "end",
-        "open_tail": "bootstrap",
+        "direction": None,
     }
-    return Reinforce(None if segments else episodes, **{**plain, **changed})
+    return Reinforce(**{**PLAIN, **own, "episodes": None if segments else episodes, **changed})
 
 
 def student_of(weight: Floats, baseline: Baseline | None = None) -> Student:
     """Return a student whose policy is the softmax of ``x @ weight``; its optimizer adds the gradient, unscaled."""
-    inputs, actions = weight.shape
-    network = Linear(inputs, actions, bias=False, initialization="zeros", gain=1.0)
+    network = Linear(*weight.shape, bias=False, initialization="zeros", gain=1.0)
     parameters = {"0.weight": torch.from_numpy(weight.astype(np.float64)).unsqueeze(0).requires_grad_()}
-    return Student(
-        Policy(network, Categorical(actions), torch.float64),
-        parameters,
-        torch.optim.SGD(parameters.values(), lr=1.0),
-        baseline or NoBaseline(),
-    )
+    policy = policy_of(network, weight.shape[1])
+    return Student(policy, parameters, torch.optim.SGD(parameters.values(), lr=1.0), baseline or NoBaseline())
+
+
+def policy_of(network: Network, actions: int, dtype: torch.dtype = torch.float64) -> Policy:
+    """Return the policy whose network's outputs are the logits of so many actions."""
+    head = CategoricalHead(ActionSpace("discrete", 1, (actions,)))
+    return Policy(Observer(dtype, None, None), network, head)
 
 
 def ascended(algorithm: Reinforce, student: Student, batch: Batch) -> Floats:
     """Return what one update adds to the student's weight, [inputs, actions]: with its optimizer, the gradient."""
     before = weight_of(student)
-    algorithm.update(student, batch)
+    algorithm.update(student, batch, progress=0.0)
     return weight_of(student) - before
 
 
@@ -97,22 +70,17 @@ def sum_of_scores(weight: Floats, batch: Batch, weights: Sequence[float]) -> Flo
     return np.einsum("s,si,sa->ia", np.array(weights), batch.observations, scores)
 
 
-class Stub(Baseline, Predictor):
-    """Predicts the sum of an observation, values every step at a constant, and remembers what it was asked."""
+class Stub(Predictor):
+    """Values every step at a constant, predicts the sum of a final observation, and remembers what it learnt."""
 
     biased = False
 
     def __init__(self, value: float = 0.0) -> None:
         self.value = value
-        self.asked: list[Any] = []
         self.learnt: list[Credit] = []
 
-    def values(self, batch: Batch, credit: Credit) -> Floats:
-        return np.full(batch.steps, self.value)
-
-    def predict(self, observations: Observations) -> Floats:
-        self.asked += observations.tolist()
-        return observations.sum(1).astype(np.float64)
+    def predict(self, batch: Batch) -> Prediction:
+        return Prediction(np.full(batch.steps, self.value), batch.final.sum(1).astype(np.float64))
 
     def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
         self.learnt.append(credit)

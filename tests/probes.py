@@ -3,11 +3,14 @@
 Each raises where it is misused: started without a seed, stepped while no episode runs, or with an action it hasn't.
 """
 
+import os
+from copy import deepcopy
+from time import sleep
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
 Observation = NDArray[np.float32]
@@ -221,6 +224,94 @@ class Picture(Probe):
         return True, False
 
 
+class Recall(Probe):
+    """It shows 1 or -1, evenly, then zeros; the last step pays 1 for the action, 1 or 0, that was shown at the first.
+
+    What is seen at the last step is the same in every episode: without a memory the return is 1/2 on average. The best
+    return is 1.
+    """
+
+    def __init__(self, delay: int = 3, **kwargs: Any) -> None:
+        super().__init__(2, 2, **kwargs)
+        self.delay = delay
+
+    def observation(self) -> list[float]:
+        shown = 0.0 if self.time else (1.0 if self.seed % 2 else -1.0)
+        return [shown, float(self.time == self.delay)]
+
+    def reward(self, action: int) -> float:
+        return float(self.time == self.delay and action == self.seed % 2)
+
+    def ends(self) -> tuple[bool, bool]:
+        return self.time > self.delay, False
+
+
+class Bars(Probe):
+    """One step; a picture of a bar somewhere, upright or lying; the action that says which, 1 or 0, pays 1.
+
+    Over all places each pixel is as often lit by the one as by the other, so that no sum of pixels tells them apart.
+    The best return is 1.
+    """
+
+    SIZE, LENGTH = 8, 3
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(1, 2, **kwargs)
+        self.observation_space = Box(0, 255, (1, self.SIZE, self.SIZE), np.uint8)
+
+    def _observed(self) -> Any:
+        upright, place = self.seed % 2, np.random.default_rng(self.seed)
+        across, along = place.integers(self.SIZE), place.integers(self.SIZE)
+        picture = np.zeros((1, self.SIZE, self.SIZE), dtype=np.uint8)
+        picture[0, across, (along + np.arange(self.LENGTH)) % self.SIZE] = 255
+        return picture.transpose(0, 2, 1) if upright else picture
+
+    def reward(self, action: int) -> float:
+        return float(action == self.seed % 2)
+
+    def ends(self) -> tuple[bool, bool]:
+        return True, False
+
+
+class Target(Probe):
+    """One step, nothing to see; a real action pays minus its squared distance from 0.5 in each component."""
+
+    def __init__(self, size: int = 1, **kwargs: Any) -> None:
+        super().__init__(1, 2, **kwargs)
+        self.action_space = Box(-2.0, 2.0, (size,), np.float32)
+
+    def observation(self) -> list[float]:
+        return [1.0]
+
+    def reward(self, action: Any) -> float:
+        return -float(np.square(action - 0.5).sum())
+
+    def ends(self) -> tuple[bool, bool]:
+        return True, False
+
+
+class Switches(Target):
+    """One step, nothing to see; each of three switches that is on pays its number, but the first one costs 1."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.action_space = MultiBinary(3)
+
+    def reward(self, action: Any) -> float:
+        return float(np.dot(action, [-1, 1, 2]))
+
+
+class Dials(Target):
+    """One step, nothing to see; of two dials, which count from 1, the first pays when high, the second when low."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.action_space = MultiDiscrete([3, 4], start=[1, 1])
+
+    def reward(self, action: Any) -> float:
+        return float(action[0] - action[1])
+
+
 class Refusing(Arms):
     """An environment whose constructor raises what it is told to."""
 
@@ -228,5 +319,79 @@ class Refusing(Arms):
         raise {"ValueError": ValueError, "KeyError": KeyError, "AssertionError": AssertionError}[error]("size 9 is odd")
 
 
-for probe in (Arms, Delayed, Match, Clock, Diary, Poisoned, Walk, Picture, Refusing):
+class Failing(Diary):
+    """A diary in which the first step of one seed's episode raises an exception, "exit"s the process, or "hang"s."""
+
+    def __init__(self, when: int = -1, deed: str = "ValueError", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.when, self.deed = when, deed
+
+    def reward(self, action: int) -> float:
+        if self.seed == self.when:
+            fail(self.deed)
+        return super().reward(action)
+
+
+class StubbornError(Exception):
+    """An exception that can't be made again of what it says."""
+
+    def __init__(self, part: str, state: str) -> None:
+        super().__init__(f"{part} is {state}")
+
+
+def fail(deed: str) -> None:
+    """Do as the deed says."""
+    if deed == "exit":
+        os._exit(3)
+    while deed == "hang":
+        sleep(1)
+    if deed == "StubbornError":
+        raise StubbornError("the motor", "stuck")
+    raise {"ValueError": ValueError, "EOFError": EOFError}[deed]("the motor is stuck")
+
+
+class Place(Arms):
+    """Arms that see in which process they stand."""
+
+    def observation(self) -> list[float]:
+        return [float(os.getpid())]
+
+
+class Echo(gym.Env[Any, Any]):
+    """Observes one space, and pays what an action of another is in numbers, each weighed with its place.
+
+    What it observes is the space's sample under the seed of the episode plus the time; an episode has four steps.
+    """
+
+    def __init__(self, observation: Space[Any], action: Space[Any]) -> None:
+        self.observation_space, self.action_space = observation, action
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        assert seed is not None, "an episode without a seed"
+        self.seed, self.time = seed, 0
+        return echo_observation(self.observation_space, seed, 0), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action), (action, type(action))
+        self.time += 1
+        observation = echo_observation(self.observation_space, self.seed, self.time)
+        return observation, echo_reward(action), self.time == 4, False, {}
+
+
+def echo_observation(space: Space[Any], seed: int, time: int) -> Any:
+    """Return what an echo observes."""
+    mine = deepcopy(space)
+    mine.seed(seed + time)
+    return mine.sample()
+
+
+def echo_reward(action: Any) -> float:
+    """Return what an echo pays: 1 x the action's first number + 2 x its second ..."""
+    numbers = np.ravel(action)
+    return float(sum((place + 1) * number for place, number in enumerate(numbers.tolist())))
+
+
+GAMES = (Arms, Delayed, Match, Clock, Diary, Walk, Picture, Recall, Bars, Target, Switches, Dials, Echo)
+MISBEHAVING = (Poisoned, Refusing, Failing, Place)
+for probe in (*GAMES, *MISBEHAVING):
     gym.register(f"pgexp-probe/{probe.__name__}-v0", probe)

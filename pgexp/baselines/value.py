@@ -4,17 +4,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgexp.baselines.baseline import Baseline, Predictor
-from pgexp.functional.arrays import Floats, Observations
+from pgexp.baselines.baseline import Prediction, Predictor
+from pgexp.functional.arrays import Observations
 from pgexp.functional.batch import Batch, Credit
-from pgexp.functional.diagnostics import explained_variance
 from pgexp.functional.surrogate import squared_error
+from pgexp.networks.network import Network
 from pgexp.networks.parameters import cast, streams
 from pgexp.schema import names
 from pgexp.schema.types import Factory, PositiveFloat, PositiveInt
 
 
-class ValueNetwork(Baseline, Predictor):
+class ValueNetwork(Predictor):
     """``b(s) = v(s)``, a network of its own, fitted to the credits by least squares (Sutton & Barto 2018, sec. 13.4).
 
     After a batch was used, Adam takes `fit_steps` steps of rate `lr` on its mean squared error. Unbiased, since a batch
@@ -26,49 +26,46 @@ class ValueNetwork(Baseline, Predictor):
     def __init__(
         self,
         inputs: int,
+        shape: tuple[int, ...],
         seed: int,
         dtype: torch.dtype,
         network: Factory,
         lr: PositiveFloat,
         fit_steps: PositiveInt,
     ) -> None:
-        self._network = network(inputs=inputs, outputs=1)
+        self._network = network(inputs=inputs, outputs=1, shape=shape)
+        if not isinstance(self._network, Network):
+            raise ValueError(
+                f"{type(self._network).__name__} has a memory, which a value network of its own can't keep: "
+                "set baseline=shared_value, which remembers with the policy, or another baseline.network"
+            )
         initial = cast(self._network.initial(streams(seed, "init", "value")), dtype)
         self._parameters = {name: tensor.unsqueeze(0).requires_grad_() for name, tensor in initial.items()}
         self._optimizer = torch.optim.Adam(self._parameters.values(), lr=lr, fused=True)
         self._dtype = dtype
         self._fit_steps = fit_steps
 
-    def values(self, batch: Batch, credit: Credit) -> Floats:
-        """Return v at each step's observation, [S]."""
-        return self.predict(batch.observations)
-
-    def predict(self, observations: Observations) -> Floats:
-        """Return v at each of the observations, [n, O]; the result: [n]."""
-        with torch.no_grad():
-            return self._forward(torch.from_numpy(observations)).numpy().astype(np.float64)
+    def predict(self, batch: Batch) -> Prediction:
+        """Return v at each step's observation, and at each episode's final one."""
+        return Prediction(self._values(batch.observations), self._values(batch.final))
 
     def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
-        """Fit v to the batch; return the loss and the explained variance from before the fit."""
+        """Fit v to the batch; return the loss from before the fit."""
         observations = torch.from_numpy(batch.observations)
         target = torch.from_numpy(credit.of_steps).to(self._dtype)
-        metrics: dict[str, float] = {}
+        losses = []
         for _ in range(self._fit_steps):
-            prediction = self._forward(observations)
-            loss = squared_error(prediction, target)
-            if not metrics:
-                metrics = _fit(prediction, credit.of_steps, loss)
+            loss = squared_error(self._forward(observations), target)
+            losses.append(loss.item())
             self._optimizer.zero_grad()
             loss.backward()
             self._optimizer.step()
-        return metrics
+        return {names.VALUE_LOSS: losses[0]}
+
+    def _values(self, observations: Observations) -> np.ndarray:
+        with torch.no_grad():
+            return self._forward(torch.from_numpy(observations)).numpy().astype(np.float64)
 
     def _forward(self, observations: Tensor) -> Tensor:
         result: Tensor = self._network(self._parameters, observations.unsqueeze(0))
         return result[0, :, 0]
-
-
-def _fit(prediction: Tensor, target: Floats, loss: Tensor) -> dict[str, float]:
-    metrics = {names.VALUE_LOSS: loss.item()}
-    explained = explained_variance(prediction.detach().numpy().astype(np.float64), target)
-    return metrics if explained is None else metrics | {names.EXPLAINED_VARIANCE: explained}

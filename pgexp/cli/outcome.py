@@ -11,6 +11,7 @@ from pgexp.execution.command import Report, train
 from pgexp.execution.plan import Job
 from pgexp.learning.evaluator import Outcome
 from pgexp.schema.errors import ConfigError
+from pgexp.statistics.digits import written
 
 _FEW = 20  # so many returns are listed one by one
 
@@ -45,7 +46,7 @@ def _tell_run(report: Report, console: Console) -> None:
         return
     if len(outcome.returns) <= _FEW:
         for episode, (score, length) in enumerate(zip(outcome.returns, outcome.lengths, strict=True)):
-            console.print(f"episode {episode:>3}  return {score:8.1f}  steps {length:>6,}")
+            console.print(f"episode {episode:>3}  return {written(score):>8}  steps {length:>6,}")
     console.print(f"{report.record.runs[0].name}: {_summary(outcome)}", markup=False, soft_wrap=True)
 
 
@@ -56,8 +57,8 @@ def _tell_sweep(report: Report, console: Console) -> None:
 
 def _summary(outcome: Outcome) -> str:
     returns = outcome.returns
-    span = f"from {returns.min():.1f} to {returns.max():.1f}"
-    return f"final evaluation, {len(returns)} episodes: mean return {returns.mean():.1f}, {span}"
+    span = f"from {written(returns.min())} to {written(returns.max())}"
+    return f"final evaluation, {len(returns)} episodes: mean return {written(returns.mean())}, {span}"
 
 
 def _tell_places(report: Report, console: Console) -> None:

@@ -28,10 +28,13 @@ def main() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing them
     sys.path.insert(0, str(Path.cwd()))  # a user's own modules stand where the command is called
     signal.signal(signal.SIGTERM, _interrupt)
+    given = sys.argv[1:]
     try:
-        if {"-m", "--multirun"} & set(sys.argv):
+        if {"-m", "--multirun"} & set(given):
+            from pgexp.cli.beside import of_each_job
             from pgexp.cli.early import check_values
 
+            sys.argv[1:] = of_each_job(given)
             check_values(sys.argv[1:])
         _application()
     except ConfigError as error:
@@ -42,7 +45,7 @@ def main() -> None:
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:  # what composing raises
         from pgexp.cli.errors import explained
 
-        refuse(explained(error, sys.argv[1:]))
+        refuse(explained(error, given))
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")

@@ -1,4 +1,4 @@
-"""What a bank of episode slots is, and the two kinds of it."""
+"""What a bank of episode slots is, and the two kinds of it that stand in this process."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -8,8 +8,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from pgexp.envs.dynamics import Dynamics
-from pgexp.functional.arrays import Flags, Floats, Ints, Observations, Rows
+from pgexp.envs.dynamics.dynamics import Dynamics
+from pgexp.envs.spaces import Spaces, hander, observation_dtype, writer
+from pgexp.functional.arrays import Actions, Flags, Floats, Observations, Rows
 
 
 class Transition(NamedTuple):
@@ -29,8 +30,11 @@ class Slots(ABC):
         """Begin an episode in each of the rows, [M], from its seed; return the first observations, [M, O]."""
 
     @abstractmethod
-    def step(self, rows: Rows, actions: Ints) -> Transition:
-        """Take one step in each of the rows, [M], with its action, [M]; an ended episode is not stepped further."""
+    def step(self, rows: Rows, actions: Actions) -> Transition:
+        """Take one step in each of the rows, [M], with its action; an ended episode is not stepped further.
+
+        actions: [M], counted from 0, where the space is discrete, else [M, D]; see ``functional.spaces.ActionSpace``.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -54,7 +58,7 @@ class ArraySlots(Slots):
         self._time[rows] = 0
         return self._dynamics.observe(self._state[rows])
 
-    def step(self, rows: Rows, actions: Ints) -> Transition:
+    def step(self, rows: Rows, actions: Actions) -> Transition:
         """Advance the rows' states by the dynamics; the time limit truncates."""
         state, rewards, terminated = self._dynamics.step(self._state[rows], actions)
         self._state[rows] = state
@@ -66,34 +70,32 @@ class ArraySlots(Slots):
 
 
 class GymnasiumSlots(Slots):
-    """Slots of Gymnasium environments, one object a row, made when the row is first started."""
+    """Slots of Gymnasium environments, one object a row, made when the row is first started.
 
-    def __init__(self, make: Callable[[], gym.Env[Any, Any]], observation_size: int) -> None:
-        self._make = make
-        self._observation_size = observation_size
+    Afresh: made for each episode, where a reset leaves something of the last one in the environment.
+    """
+
+    def __init__(self, make: Callable[[], gym.Env[Any, Any]], spaces: Spaces, afresh: bool = False) -> None:
+        self._make, self._afresh = make, afresh
+        self._write, self._hand = writer(spaces.observation), hander(spaces.action)
+        self._observation_size = gym.spaces.flatdim(spaces.observation)
+        self._dtype = np.dtype(observation_dtype(spaces.observation) or np.float64)
         self._envs: dict[int, gym.Env[Any, Any]] = {}
 
     def start(self, rows: Rows, seeds: Sequence[int]) -> Observations:
         """Reset each row's environment with its seed."""
-        observations = np.empty((len(rows), self._observation_size))
+        observations = self._empty(len(rows))
         for i, (row, seed) in enumerate(zip(rows.tolist(), seeds, strict=True)):
-            if row not in self._envs:
-                self._envs[row] = self._make()
-            observations[i] = np.ravel(self._envs[row].reset(seed=seed)[0])
+            self._write(self._env(row).reset(seed=seed)[0], observations[i])
         return observations
 
-    def step(self, rows: Rows, actions: Ints) -> Transition:
+    def step(self, rows: Rows, actions: Actions) -> Transition:
         """Step each row's environment."""
         count = len(rows)
-        result = Transition(
-            np.empty((count, self._observation_size)),
-            np.empty(count),
-            np.empty(count, bool),
-            np.empty(count, bool),
-        )
-        for i, (row, action) in enumerate(zip(rows.tolist(), actions.tolist(), strict=True)):
+        result = Transition(self._empty(count), np.empty(count), np.empty(count, bool), np.empty(count, bool))
+        for i, (row, action) in enumerate(zip(rows.tolist(), self._hand(actions), strict=True)):
             observation, reward, terminated, truncated, _ = self._envs[row].step(action)
-            result.observations[i] = np.ravel(observation)
+            self._write(observation, result.observations[i])
             result.rewards[i], result.terminated[i], result.truncated[i] = reward, terminated, truncated
         return result
 
@@ -107,3 +109,13 @@ class GymnasiumSlots(Slots):
         for env in self._envs.values():
             env.close()
         self._envs.clear()
+
+    def _env(self, row: int) -> gym.Env[Any, Any]:
+        if self._afresh and row in self._envs:
+            self._envs.pop(row).close()
+        if row not in self._envs:
+            self._envs[row] = self._make()
+        return self._envs[row]
+
+    def _empty(self, count: int) -> Observations:
+        return np.empty((count, self._observation_size), self._dtype)

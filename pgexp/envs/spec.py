@@ -1,17 +1,27 @@
 """Finds out what an environment is, and makes slots of it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 import gymnasium as gym
-import numpy as np
 
-from pgexp.envs.dynamics import DYNAMICS
+from pgexp.envs.dynamics.registry import DYNAMICS
+from pgexp.envs.making import Env, made, made_wrapped, make, wrapped
 from pgexp.envs.slots import ArraySlots, GymnasiumSlots, Slots
-from pgexp.schema.errors import ConfigError, Problem, nearest
+from pgexp.envs.spaces import Spaces, action_space, observation_dtype, observation_shape, unread
+from pgexp.envs.workers import WorkerSlots
+from pgexp.envs.wrappers import Wrap
+from pgexp.functional.spaces import ActionSpace
+from pgexp.schema.errors import ConfigError, Problem
+
+Vectorization = Literal["auto", "native", "sync", "async"]
+
+# Their reset leaves contacts of the last episode in the physics' world, so that an episode is not its seed's alone.
+_KEPT: Final = frozenset({"BipedalWalker-v3", "BipedalWalkerHardcore-v3"})
 
 
 @dataclass(frozen=True)
@@ -19,75 +29,107 @@ class EnvSpec:
     """An environment's sizes and limits, and what it takes to make it."""
 
     id: str
-    observation_size: int
-    action_count: int
-    first_action: int
-    max_episode_steps: int | None
+    spaces: Spaces  # in Gymnasium's terms; the next four tell them in plain numbers
+    observation_shape: tuple[int, ...]  # a Box's own; (O,) of what is laid flat from other spaces
+    observation_size: int  # O
+    observation_dtype: Literal["uint8"] | None  # None: the policy's
+    action_space: ActionSpace
+    max_episode_steps: int | None  # counted inside of the wrappers
     reward_threshold: float | None  # the mean return at which the environment counts as solved
     frames_per_second: float  # of its pictures
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    wrappers: Sequence[Wrap] = ()
+    vectorization: Vectorization = "auto"
 
-    def make(self, render_mode: str | None = None) -> gym.Env[Any, Any]:
-        """Return one Gymnasium environment, with its time limit."""
+    @property
+    def native(self) -> bool:
+        """Whether array dynamics equal it: they know neither arguments nor wrappers."""
+        return self.id in DYNAMICS and not self.kwargs and not self.wrappers
+
+    def make(self, render_mode: str | None = None) -> Env:
+        """Return one Gymnasium environment, with its time limit and its wrappers."""
         render = {} if render_mode is None else {"render_mode": render_mode}
-        return gym.make(
-            self.id,
-            max_episode_steps=self.max_episode_steps,
-            disable_env_checker=True,
-            **render,
-            **self.kwargs,
-        )
+        return wrapped(make(self.id, self.max_episode_steps, {**render, **self.kwargs}), self.wrappers)
 
     def filmed(self) -> GymnasiumSlots:
         """Return slots whose environments can be pictured, without a screen."""
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-        return GymnasiumSlots(partial(self.make, "rgb_array"), self.observation_size)
+        return GymnasiumSlots(partial(self.make, "rgb_array"), self.spaces, afresh=self.id in _KEPT)
 
     def slots(self, count: int) -> Slots:
-        """Return a bank of `count` slots: of array dynamics where there are some, else of Gymnasium environments."""
-        if self.id in DYNAMICS and not self.kwargs and self.max_episode_steps is not None:
+        """Return a bank of `count` slots. Of which kind it is decides no number."""
+        if self.native and self.vectorization in ("auto", "native"):
+            assert self.max_episode_steps is not None, self.id
             return ArraySlots(DYNAMICS[self.id](), count, self.max_episode_steps)
-        return GymnasiumSlots(self.make, self.observation_size)
+        build = partial(GymnasiumSlots, self.make, self.spaces, afresh=self.id in _KEPT)
+        if self.vectorization == "async":
+            return WorkerSlots(build, min(count, os.cpu_count() or 1))
+        return build()
 
 
-def inspect(id: str, max_episode_steps: int | None, kwargs: Mapping[str, Any]) -> EnvSpec:  # noqa: A002 - Gymnasium's word
+def inspect(
+    id: str,  # noqa: A002 - Gymnasium's word
+    max_episode_steps: int | None = None,
+    kwargs: Mapping[str, Any] = MappingProxyType({}),
+    wrappers: Sequence[Wrap] = (),
+    vectorization: Vectorization = "auto",
+) -> EnvSpec:
     """Return the spec of a Gymnasium id, ``Name-v0`` or ``module:Name-v0``.
 
-    Raises ConfigError where the id is unknown, can't be made, or has spaces that no policy here can act in.
+    Raises ConfigError where the id is unknown, can't be made or wrapped, has spaces that no policy here can act in, or
+    has no array dynamics and is to have them.
     """
+    env = bare = made(id, max_episode_steps, kwargs)
     try:
-        env = gym.make(id, max_episode_steps=max_episode_steps, disable_env_checker=True, **kwargs)
-    except gym.error.UnregisteredEnv as error:
-        told = _sentence(error).partition(" Did you mean")[0]  # which knows no versions
-        hint = "" if "/" in id else nearest(id, gym.registry)
-        raise ConfigError([Problem("env.id", f"given {id!r}; {told}{hint}")]) from None
-    except Exception as error:  # an environment's constructor may raise anything
-        reason = f"{type(error).__name__}: {_sentence(error)}"
-        raise ConfigError([Problem("env", f"{id} can't be made: {reason}")]) from error
-    try:
-        observation, action = _supported(id, env)
-        return EnvSpec(
-            id=env.spec.id if env.spec and ":" not in id else id,  # with its version where the id left that open
-            observation_size=int(np.prod(observation.shape)),
-            action_count=int(action.n),
-            first_action=int(action.start),
-            max_episode_steps=env.spec.max_episode_steps if env.spec else max_episode_steps,
-            reward_threshold=env.spec.reward_threshold if env.spec else None,
+        env = made_wrapped(bare, wrappers)
+        spec = EnvSpec(
+            id=bare.spec.id if bare.spec and ":" not in id else id,  # with its version where the id left that open
+            spaces=Spaces(env.observation_space, env.action_space),
+            **_in_numbers(id, env),
+            max_episode_steps=bare.spec.max_episode_steps if bare.spec else max_episode_steps,
+            reward_threshold=bare.spec.reward_threshold if bare.spec else None,
             frames_per_second=env.metadata.get("render_fps", 30),
-            kwargs=kwargs,
+            kwargs=dict(kwargs),
+            wrappers=tuple(wrappers),
+            vectorization=vectorization,
         )
     finally:
         env.close()
+    if vectorization == "native" and not spec.native:
+        raise ConfigError([Problem("env.vectorization", _not_native(spec))])
+    if vectorization == "async" and ":" not in id and not _gymnasiums(bare):
+        text = f"async, but worker processes do not know who registers {id}; write env.id=module:{id}"
+        raise ConfigError([Problem("env.vectorization", text)])
+    return spec
 
 
-def _supported(env_id: str, env: gym.Env[Any, Any]) -> tuple[gym.spaces.Box, gym.spaces.Discrete]:
-    observation, action = env.observation_space, env.action_space
-    if not isinstance(observation, gym.spaces.Box):
-        raise ConfigError([Problem("env.id", f"{env_id} observes {observation}; pgexp reads Box observations")])
-    if not isinstance(action, gym.spaces.Discrete):
-        raise ConfigError([Problem("env.id", f"{env_id} acts in {action}; pgexp acts in Discrete spaces")])
-    return observation, action
+def _in_numbers(env_id: str, env: Env) -> dict[str, Any]:
+    """Return what the spec says of the spaces in plain numbers. Raises ConfigError where that can't be."""
+    observation, acting = env.observation_space, action_space(env.action_space)
+    problems = [
+        Problem("env.id", f"{env_id} observes {part}; pgexp reads Box, Discrete, MultiDiscrete and MultiBinary "
+                "observations, and Tuple and Dict of these")
+        for part in unread(observation)
+    ]  # fmt: skip
+    if acting is None:
+        text = f"{env_id} acts in {env.action_space}; pgexp acts in Discrete, MultiDiscrete, MultiBinary and real Box"
+        problems.append(Problem("env.id", f"{text} spaces"))
+    if problems:
+        raise ConfigError(problems)
+    return {
+        "observation_shape": observation_shape(observation),
+        "observation_size": gym.spaces.flatdim(observation),
+        "observation_dtype": observation_dtype(observation),
+        "action_space": acting,
+    }
 
 
-def _sentence(error: Exception) -> str:
-    return str(error).strip().rstrip(".").replace("\n", " ") + "."
+def _gymnasiums(env: Env) -> bool:
+    """Whether importing Gymnasium is enough to make it."""
+    return env.spec is not None and str(env.spec.entry_point).startswith("gymnasium.envs.")
+
+
+def _not_native(spec: EnvSpec) -> str:
+    if spec.id in DYNAMICS:
+        return f"native, but array dynamics of {spec.id} know neither env.kwargs nor env.wrappers; set it to auto"
+    return f"native, but {spec.id} has no array dynamics, which {', '.join(DYNAMICS)} have; set it to auto"

@@ -1,29 +1,40 @@
 """Builds a pack from its configs: the only place that chooses classes."""
 
-import importlib
-import inspect as python_inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
+import gymnasium as gym
+import numpy as np
 import torch
 
-from pgexp.baselines.baseline import Baseline
+from pgexp.baselines.baseline import Baseline, GreedyReplay, JointPredictor
 from pgexp.envs.spec import EnvSpec, inspect
-from pgexp.functional.distributions import Categorical
+from pgexp.envs.wrappers import Wrap
+from pgexp.execution.building import build, imported
+from pgexp.functional.moments import Moments
 from pgexp.learning.algorithm import Algorithm, Student
 from pgexp.learning.collector import Collector
 from pgexp.learning.evaluator import Evaluator
 from pgexp.learning.learner import Learner
+from pgexp.learning.observer import Observer, trainable
 from pgexp.learning.policy import Policy
+from pgexp.learning.replay import GreedyReplayer
 from pgexp.learning.rollout import Rollout
-from pgexp.networks.network import Network
-from pgexp.networks.parameters import Parameters, leaves, stack
-from pgexp.schema.config import Option, RunConfig
+from pgexp.learning.schedules import Schedule
+from pgexp.learning.scores import episode_scores
+from pgexp.networks.heads.head import Head
+from pgexp.networks.network import Network, RecurrentNetwork
+from pgexp.networks.parameters import Parameters, stack, views
+from pgexp.schema.config import Env, Option, RunConfig
 from pgexp.schema.errors import ConfigError, Problem
+from pgexp.schema.signatures import parameters as parameters_of_class
 from pgexp.schema.streams import Key
+
+StreamOfRun = Callable[[int, int, str, int], Key]
+"""Gives the stream of a run's slot, for a purpose ("env" or "action") in an episode."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,14 @@ class Pack:
     learners: Sequence[Learner]
     collector: Collector
     evaluator: Evaluator
+    replayers: Sequence[GreedyReplayer]
+
+    def close(self) -> None:
+        """Release the environments; nothing is collected, replayed or evaluated after it."""
+        self.collector.close()
+        self.evaluator.close()
+        for replayer in self.replayers:
+            replayer.close()
 
     def biases(self, run: int) -> Sequence[str]:
         """Return the choices that make a run's gradient estimate biased."""
@@ -50,91 +69,121 @@ def assemble(configs: Sequence[RunConfig]) -> Pack:
     Raises ConfigError where an option can't be built or options contradict each other.
     """
     first = configs[0]
+    env = make_spec(first.env)
     if any(config.evaluation.video for config in configs):
-        _require_video()
-    env = inspect(first.env.id, first.env.max_episode_steps, first.env.kwargs)
-    distribution = Categorical(env.action_count)
-    network = build("network", first.network, Network, inputs=env.observation_size, outputs=distribution.outputs)
-    policy = Policy(network, distribution, getattr(torch, first.dtype))
+        _require_video(env)
+    policy = _policy(first, env)
     stacked = stack([policy.initial(config.seed) for config in configs])
-    learners = [_learner(config, policy, leaves(stacked, run), env) for run, config in enumerate(configs)]
+    collector, stream = _collector(configs, env, policy)
+    learners, replayers = [], []
+    for run, config in enumerate(configs):
+        parameters = views(stacked, run)
+        replayers.append(GreedyReplayer(env, policy, parameters, config.slots, partial(stream, run)))
+        learners.append(_learner(config, env, policy, parameters, replayers[run]))
     return Pack(
         configs=configs,
         env=env,
         policy=policy,
         stacked=stacked,
         learners=learners,
-        collector=_collector(configs, env, policy),
+        collector=collector,
         evaluator=Evaluator(env, policy, len(configs), first.evaluation.slots),
+        replayers=replayers,
     )
 
 
-def _require_video() -> None:
+def make_spec(env: Env) -> EnvSpec:
+    """Return the spec of a config's environment."""
+    wrappers: list[Wrap] = []
+    for i, option in enumerate(env.wrappers):
+        kind: Callable[..., gym.Env[Any, Any]] = imported(f"env.wrappers[{i}]", option, gym.Wrapper)
+        wrappers.append(partial(kind, **option.arguments))
+    return inspect(env.id, env.max_episode_steps, env.kwargs, wrappers, env.vectorization)
+
+
+def _policy(config: RunConfig, env: EnvSpec) -> Policy:
+    head = build("head", config.head, Head, space=env.action_space)
+    network = build(
+        "network",
+        config.network,
+        (Network, RecurrentNetwork),
+        inputs=env.observation_size,
+        outputs=head.inputs + config.shared,
+        shape=env.observation_shape,
+    )
+    size = env.observation_size if config.env.normalize_observations else None
+    observer = Observer(getattr(torch, config.dtype), size, config.env.clip_observations)
+    return Policy(observer, network, head, config.shared)
+
+
+def _require_video(env: EnvSpec) -> None:
     missing = [name for name in ("imageio", "imageio_ffmpeg", "pygame") if find_spec(name) is None]
     if missing:
         text = f"true needs {', '.join(missing)}, an extra of the package: pip install 'pgexp[video]'"
         raise ConfigError([Problem("evaluation.video", text)])
+    try:
+        filmed = env.filmed()
+        filmed.start(np.array([0]), [0])
+        filmed.frame(0)
+        filmed.close()
+    except Exception as error:  # a renderer may raise anything
+        reason = f"{type(error).__name__}: {str(error).strip() or 'it has no pictures'}"
+        text = f"{env.id} can't be pictured here: {reason}. Without a screen MuJoCo wants MUJOCO_GL=egl or osmesa"
+        raise ConfigError([Problem("evaluation.video", text)]) from error
 
 
-def _learner(config: RunConfig, policy: Policy, parameters: Parameters, env: EnvSpec) -> Learner:
+def _learner(config: RunConfig, env: EnvSpec, policy: Policy, parameters: Parameters, greedy: GreedyReplay) -> Learner:
+    for tensor in trainable(parameters).values():
+        tensor.requires_grad_()
     baseline = build(
         "baseline",
         config.baseline,
         Baseline,
         inputs=env.observation_size,
+        shape=env.observation_shape,
         seed=config.seed,
         dtype=policy.dtype,
+        **_discount(config.algorithm),
+        scores=lambda batch, weights: episode_scores(policy, parameters, batch, [weights])[0],
+        shared=partial(policy.predict, parameters),
+        greedy=greedy,
     )
-    algorithm = build("algorithm", config.algorithm, Algorithm, episodes=config.batch.episodes)
+    if isinstance(baseline, JointPredictor) != config.shared:
+        text = f"{type(baseline).__name__} has to be a JointPredictor if, and only if, its constructor takes `shared`"
+        raise ConfigError([Problem("baseline", text)])
+    episodes, diagnostics = config.batch.episodes, config.diagnostics
+    algorithm = build("algorithm", config.algorithm, Algorithm, episodes=episodes, diagnostics=diagnostics)
     objections = algorithm.objections(baseline)
     if objections:
         raise ConfigError([Problem(*text.split(" ", 1)) for text in objections])
-    optimizer = build("optimizer", config.optimizer, torch.optim.Optimizer, params=list(parameters.values()))
+    params = list(trainable(parameters).values())
+    optimizer = build("optimizer", config.optimizer, torch.optim.Optimizer, params=params)
+    schedule = build("schedule", config.schedule, Schedule)
     student = Student(policy, parameters, optimizer, baseline)
-    return Learner(student, algorithm, config.schedule, config.optimizer.arguments["lr"], config.budget)
+    seen = Moments.none(env.observation_size)
+    return Learner(student, algorithm, schedule, config.optimizer.arguments["lr"], config.budget, seen)
 
 
-def _collector(configs: Sequence[RunConfig], env: EnvSpec, policy: Policy) -> Collector:
+def _discount(algorithm: Option) -> dict[str, float]:
+    """Return the algorithm's discount, as configured or by its own default, or nothing where it has none."""
+    declared = parameters_of_class(algorithm.target)
+    if "gamma" in algorithm.arguments:
+        return {"gamma": algorithm.arguments["gamma"]}
+    return {"gamma": declared["gamma"].default} if "gamma" in declared else {}
+
+
+def _collector(configs: Sequence[RunConfig], env: EnvSpec, policy: Policy) -> tuple[Collector, StreamOfRun]:
+    """Return the collector, and the streams of each run's slots."""
     first, slots = configs[0], configs[0].slots
     seeds = [config.seed for config in configs]
 
+    def stream_of_run(run: int, slot: int, purpose: str, episode: int) -> Key:
+        return (seeds[run], purpose, slot, episode)
+
     def stream(row: int, purpose: str, episode: int) -> Key:
-        return (seeds[row // slots], purpose, row % slots, episode)
+        return stream_of_run(row // slots, row % slots, purpose, episode)
 
     rollout = Rollout(env, env.slots(len(configs) * slots), policy, len(configs), slots, stream)
     episodes = first.batch.episodes
-    return Collector(rollout, len(configs), slots, episodes // slots if episodes else None, first.batch.steps)
-
-
-def build(key: str, option: Option, kind: type[Any], **handed: Any) -> Any:
-    """Return the option's object, of the kind its group asks for; it is handed what its constructor takes of `handed`.
-
-    Raises ConfigError where the class can't be imported, is of another kind, or refuses its arguments.
-    """
-    made = _factory(key, option, kind)
-    taken = python_inspect.signature(made).parameters
-    try:
-        return made(**{name: value for name, value in handed.items() if name in taken})
-    except (TypeError, ValueError) as error:
-        raise ConfigError([Problem(key, f"{option.name} refuses its arguments: {error}")]) from error
-
-
-def _factory(key: str, option: Option, kind: type[Any]) -> Callable[..., Any]:
-    found: Callable[..., Any] = _class(key, option, kind)
-    nested = {
-        name: _factory(f"{key}.{name}", value, object) for name, value in option.arguments.items()
-        if isinstance(value, Option)
-    }  # fmt: skip
-    return partial(found, **{**option.arguments, **nested})
-
-
-def _class(key: str, option: Option, kind: type[Any]) -> type[Any]:
-    module, _, name = option.target.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError([Problem(f"{key}._target_", f"{option.target} can't be imported: {error}")]) from error
-    if not (isinstance(found, type) and issubclass(found, kind)):
-        wanted = f"{kind.__module__}.{kind.__name__}"
-        raise ConfigError([Problem(f"{key}._target_", f"{option.target} is no {wanted}; derive it from that class")])
-    return found
+    collector = Collector(rollout, len(configs), slots, episodes // slots if episodes else None, first.batch.steps)
+    return collector, stream_of_run

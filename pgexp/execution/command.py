@@ -71,9 +71,9 @@ def _write_record(
     jobs: Sequence[Job], assembled: Sequence[tuple[Pack, Sequence[int]]], folder: Path, sweep: bool
 ) -> Record:
     origin = provenance.collect(Path.cwd(), user_modules([job.config for job in jobs]))
+    made = make_record(jobs, assembled, folder, sweep, origin)
     for job in jobs:
         provenance.write(origin, job.folder)
-    made = make_record(jobs, assembled, folder, sweep, origin)
     record.write(made)
     return made
 

@@ -12,6 +12,7 @@ from pgexp.learning.trainer import Update, train
 from pgexp.networks.parameters import Parameters
 from pgexp.schema import names
 from pgexp.schema.identity import plain
+from pgexp.statistics.digits import written
 from pgexp.storage.spool import Status
 from pgexp.storage.video import write_video
 
@@ -47,6 +48,8 @@ class Experiment:
         except Exception as error:
             self._stop("FAILED", f"{type(error).__name__}: {error}")
             raise
+        finally:
+            self._pack.close()
 
     def _train(self, show: Show) -> None:
         pack, begun, evaluating, shown = self._pack, time.perf_counter(), 0.0, 0.0
@@ -104,7 +107,8 @@ class Experiment:
         metrics = dict(zip(names.evaluation_metrics(phase), map(float, values), strict=True))
         journal = self._journals[due.run]
         journal.row(due.steps, due.progress, metrics)
-        journal.log(f"{phase} at {due.steps:,} steps: mean return {returns.mean():.1f} of {len(returns)} episodes")
+        mean = written(returns.mean())
+        journal.log(f"{phase} at {due.steps:,} steps: mean return {mean} of {len(returns)} episodes")
         if due.final:
             self.outcomes[due.run] = outcome
 
@@ -131,10 +135,10 @@ class Experiment:
         description = {
             "env": plain(config.env),
             "network": plain(config.network),
-            "distribution": type(self._pack.policy.distribution).__name__,
-            "observation_size": self._pack.env.observation_size,
-            "action_count": self._pack.env.action_count,
-            "first_action": self._pack.env.first_action,
+            "head": plain(config.head),
+            "shared_value": config.shared,
+            "observation_shape": list(self._pack.env.observation_shape),
+            "action_space": self._pack.env.action_space.described(),
             "dtype": config.dtype,
             "steps": self._pack.learners[run].steps,
         }

@@ -11,7 +11,7 @@ from pgexp.schema.identity import deciding, structure_key
 
 Value = str | int | float | bool
 
-GROUPS = ("env", "network", "optimizer", "baseline", "algorithm")
+GROUPS = ("env", "network", "head", "optimizer", "schedule", "baseline", "algorithm")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,6 @@ def parameters(config: RunConfig) -> dict[str, Value]:
     """Return a run's config as flat names and values, for people: the options by name, then what they are set to."""
     fields = deciding(config)
     fields["algorithm"] |= {"batch": fields.pop("batch")}
-    fields["optimizer"] |= {"schedule": fields.pop("schedule")}
     named = {group: config.choices[group] for group in GROUPS if group in config.choices}
     return named | _flat(fields)
 

@@ -8,6 +8,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from pgexp.statistics.digits import written
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -51,7 +53,7 @@ class ProgressDisplay:
         """
 
         def show(share: float, steps_per_second: float, returns: Sequence[float]) -> None:
-            mean = f"  mean return {sum(returns) / len(returns):.1f}" if returns else ""
+            mean = f"  mean return {written(sum(returns) / len(returns))}" if returns else ""
             told = f"{steps_per_second:,.0f} steps/s{mean}"
             self.stage(f"training {self._noun}", (number + share) / parts, told)
 

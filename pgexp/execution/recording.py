@@ -58,13 +58,14 @@ def make_record(
 def user_modules(configs: Sequence[RunConfig]) -> list[Path]:
     """Return the source files of the options, and of the environments, that are neither pgexp's nor torch's."""
     targets = {target for config in configs for option in _options(config) for target in _targets(option)}
-    own = {target.rpartition(".")[0] for target in targets if not target.startswith(("pgexp.", "torch."))}
+    own = {target.rpartition(".")[0] for target in targets if not target.startswith(("pgexp.", "torch.", "gymnasium."))}
     own |= {config.env.id.partition(":")[0] for config in configs if ":" in config.env.id}
     return sorted({source(module) for module in own})
 
 
 def _options(config: RunConfig) -> tuple[Option, ...]:
-    return (config.network, config.optimizer, config.baseline, config.algorithm)
+    parts = (config.network, config.head, config.optimizer, config.schedule, config.baseline, config.algorithm)
+    return (*parts, *config.env.wrappers)
 
 
 def _targets(option: Option) -> list[str]:

@@ -1,6 +1,10 @@
 """Numbers that say how well a prediction or an update did."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
+from torch import Tensor
 
 from pgexp.functional.arrays import Floats
 
@@ -25,3 +29,25 @@ def explained_variance(prediction: Floats, target: Floats) -> float | None:
     assert prediction.ndim == target.ndim == 1, (prediction.shape, target.shape)
     spread = deviation(target, target)
     return 1.0 - float(np.var(target - prediction)) / spread**2 if spread > 0 else None
+
+
+def sum_variance(parts: Floats) -> float:
+    """Return the variance of a sum of E independent vectors, estimated from how they differ.
+
+    parts: [E, P], E at least 2; ``E / (E - 1) sum_e |x_e - mean|^2``, the trace of the sum's covariance. For a mean of
+    K episodes' gradients g_e the parts are g_e / K, and it is the trace of their sample covariance over K.
+    """
+    assert parts.ndim == 2, parts.shape
+    count = len(parts)
+    return float(np.square(parts - parts.mean(0)).sum()) * count / (count - 1)
+
+
+def dead_units(hidden: Sequence[Tensor]) -> float:
+    """Return the share of units that give the same on every row. hidden: a layer each, [S, units]."""
+    dead, units = 0, 0
+    for layer in hidden:
+        assert layer.ndim == 2, layer.shape
+        low, high = torch.aminmax(layer, dim=0)
+        dead += int((low == high).sum())
+        units += layer.shape[1]
+    return dead / units

@@ -19,12 +19,52 @@ def discounted_sums(x: Floats, lengths: Ints, discount: float, tails: Floats) ->
     y = x.copy()
     ends = np.cumsum(lengths)
     y[ends - 1] += discount * tails
-    left = np.repeat(ends, lengths) - np.arange(len(x))  # steps from t to the episode's end, t included
+    left = steps_left(lengths)
     span, factor = 1, discount
     while span < lengths.max(initial=0):
         y[:-span] += np.where(left[:-span] > span, factor * y[span:], 0.0)
         span, factor = 2 * span, factor * factor
     return y
+
+
+def lambda_returns(
+    rewards: Floats, lengths: Ints, values: Floats, tails: Floats, gamma: float, gae_lambda: float
+) -> Floats:
+    """Return ``G^lambda_t = V_t + sum_k (gamma lambda)^k delta_{t+k}``, ``delta_t = r_t + gamma V_{t+1} - V_t``.
+
+    rewards, values: [S], lengths, tails (V after each last step): [E]; the result: [S]. Less V it is the generalised
+    advantage estimate (Schulman et al. 2016, eq. 16); lambda = 1 gives the return-to-go, 0 the one-step return.
+    """
+    assert rewards.shape == values.shape, (rewards.shape, values.shape)
+    following = _later(values, lengths, 1, tails)
+    errors = rewards + gamma * following - values
+    return values + discounted_sums(errors, lengths, gamma * gae_lambda, np.zeros(len(lengths)))
+
+
+def n_step_returns(rewards: Floats, lengths: Ints, values: Floats, tails: Floats, gamma: float, n: int) -> Floats:
+    """Return ``G^n_t = sum_{k<n} gamma^k r_{t+k} + gamma^n V_{t+n}`` (Sutton & Barto 2018, eq. 7.1).
+
+    rewards, values: [S], lengths, tails (V after each last step): [E]; the result: [S]. Where the episode's part ends
+    before t + n, it is the return-to-go with its tail.
+    """
+    assert rewards.shape == values.shape, (rewards.shape, values.shape)
+    to_go = discounted_sums(rewards, lengths, gamma, tails)
+    later = _later(values - to_go, lengths, n, np.zeros(len(lengths)))
+    return to_go + gamma**n * later
+
+
+def _later(x: Floats, lengths: Ints, n: int, beyond: Floats) -> Floats:
+    """Return ``x_{t+n}`` within each episode, and the episode's `beyond`, [E], where it has no such step."""
+    inside = steps_left(lengths) > n
+    found = np.repeat(beyond, lengths)
+    found[inside] = x[np.flatnonzero(inside) + n]
+    return found
+
+
+def steps_left(lengths: Ints) -> Ints:
+    """Return the steps from each step to its episode's end, itself included. lengths: [E]; the result: [S]."""
+    ends = np.cumsum(lengths)
+    return np.repeat(ends, lengths) - np.arange(lengths.sum())
 
 
 def episode_sums(x: Floats, lengths: Ints) -> Floats:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pgexp.functional.arrays import Ints, Observations, Rows
+from pgexp.functional.arrays import Observations, Rows
 from pgexp.functional.batch import Batch
 from pgexp.learning.rollout import Rollout, Step
 from pgexp.networks.parameters import Parameters
@@ -26,7 +26,7 @@ class Collector:
         self._slots = slots
         self._episodes = episodes
         self._steps = steps
-        self._recording = _Recording(runs * slots)
+        self._recording = _Recording(runs * slots, slots, steps or _INITIAL_CAPACITY)
 
     def collect(self, stacked: Parameters, runs: Sequence[int]) -> list[Batch]:
         """Return a batch for each of the runs, acting under the parameters stacked for all of the pack, [R, ...]."""
@@ -37,7 +37,7 @@ class Collector:
         left = np.where(live, self._episodes or -1, 0)  # episodes to play; without end in segments
         rollout.follow(stacked)
         rollout.start(rows if self._episodes else rows[rollout.episode[rows] < 0])
-        recording.clear(rows, rollout.time[rows])
+        recording.clear(rows, rollout)
         taken = 0
         while live.any() and taken != self._steps:
             step = rollout.step(live)
@@ -50,6 +50,10 @@ class Collector:
         recording.close_open(rows, rollout)
         return [recording.batch(run * self._slots + np.arange(self._slots)) for run in runs]
 
+    def close(self) -> None:
+        """Release the environments."""
+        self._rollout.close()
+
 
 class _End(NamedTuple):
     """Where an episode, or the part of it that a segment holds, ended."""
@@ -60,22 +64,28 @@ class _End(NamedTuple):
     truncated: bool
     final: Observations
     returns: float
+    slots: int
+    numbers: int
+    memory: Observations
 
 
 class _Recording:
     """What the rows did, time after time, [rows, capacity, ...]; and where in it their episodes ended."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, slots: int, capacity: int) -> None:
+        self._slots, self._capacity = slots, capacity
         self._arrays: dict[str, NDArray[Any]] = {}
         self._ends: list[list[_End]] = [[] for _ in range(rows)]
         self._count = np.zeros(rows, dtype=np.int64)  # steps held
         self._begun = np.zeros(rows, dtype=np.int64)  # where the open episode begins among them
         self._first = np.zeros(rows, dtype=np.int64)  # that step's time within its episode
+        self._memory: Observations = np.zeros((rows, 0))  # before that step, [rows, Z]
 
-    def clear(self, rows: Rows, times: Ints) -> None:
-        """Begin a batch; the episodes open in the rows have come to these times, [rows]."""
+    def clear(self, rows: Rows, rollout: Rollout) -> None:
+        """Begin a batch, with the episodes that are open in the rows."""
         self._count[rows] = self._begun[rows] = 0
-        self._first[rows] = times
+        self._first[rows] = rollout.time[rows]
+        self._memory = rollout.memory.copy()
         for row in rows.tolist():
             self._ends[row].clear()
 
@@ -100,24 +110,37 @@ class _Recording:
 
     def batch(self, rows: Rows) -> Batch:
         """Return what the rows of one run did, row after row."""
-        valid = np.arange(self._arrays["rewards"].shape[1]) < self._count[rows, None]
+        longest = self._count[rows].max()
+        valid = np.arange(longest) < self._count[rows, None]
         ends = [end for row in rows.tolist() for end in self._ends[row]]
-        of_steps = {name: array[rows][valid] for name, array in self._arrays.items()}
+        of_steps = {name: array[rows, :longest][valid] for name, array in self._arrays.items()}
         of_episodes = zip(_End._fields, map(np.array, zip(*ends, strict=True)), strict=True)
         return Batch(**of_steps, **dict(of_episodes))
 
     def _end(self, row: int, terminated: bool, truncated: bool, rollout: Rollout) -> None:
         length = int(self._count[row] - self._begun[row])
-        final, returns = rollout.observations[row].copy(), float(rollout.returns[row])
-        self._ends[row].append(_End(length, int(self._first[row]), terminated, truncated, final, returns))
+        self._ends[row].append(
+            _End(
+                length,
+                int(self._first[row]),
+                terminated,
+                truncated,
+                final=rollout.observations[row].copy(),
+                returns=float(rollout.returns[row]),
+                slots=row % self._slots,
+                numbers=int(rollout.episode[row]),
+                memory=self._memory[row].copy(),
+            )
+        )
         self._begun[row] = self._count[row]
         self._first[row] = 0
+        self._memory[row] = 0.0
 
     def _array(self, name: str, value: NDArray[Any], position: int) -> NDArray[Any]:
         """Return the array of a name, twice as long where the position lies beyond its end."""
         held = self._arrays.get(name)
         if held is None or position >= held.shape[1]:
-            length = max(_INITIAL_CAPACITY, 2 * position)
+            length = max(self._capacity, 2 * position)
             grown = np.empty((len(self._count), length, *value.shape[1:]), value.dtype)
             if held is not None:
                 grown[:, : held.shape[1]] = held

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pgexp.envs.slots import Slots
 from pgexp.envs.spec import EnvSpec
 from pgexp.functional.arrays import Floats, Ints
 from pgexp.learning.policy import Policy
@@ -40,6 +41,12 @@ class Evaluator:
     def __init__(self, env: EnvSpec, policy: Policy, capacity: int, slots: int) -> None:
         self._env, self._policy = env, policy
         self._capacity, self._slots = capacity, slots
+        self._bank: Slots | None = None  # kept from evaluation to evaluation: an environment may take long to make
+
+    def close(self) -> None:
+        """Release the environments."""
+        if self._bank is not None:
+            self._bank.close()
 
     def evaluate(self, stacked: Parameters, subjects: Sequence[Subject], episodes: int, greedy: bool) -> list[Outcome]:
         """Return each subject's outcome, in order. stacked: [R, ...], one set of parameters a subject."""
@@ -73,9 +80,8 @@ class Evaluator:
     def _play(self, stacked: Parameters, subjects: Sequence[Subject], episodes: int, greedy: bool) -> list[Outcome]:
         slots = min(self._slots, episodes)
         count = len(subjects) * slots
-        rollout = Rollout(
-            self._env, self._env.slots(count), self._policy, len(subjects), slots, _streams(subjects, slots)
-        )
+        bank = self._bank = self._bank or self._env.slots(self._capacity * self._slots)
+        rollout = Rollout(self._env, bank, self._policy, len(subjects), slots, _streams(subjects, slots))
         returns = np.zeros((len(subjects), episodes))
         lengths = np.zeros((len(subjects), episodes), dtype=np.int64)
         rollout.follow(stacked)
@@ -88,7 +94,6 @@ class Evaluator:
             returns[index], lengths[index] = rollout.returns[ended], rollout.time[ended]
             live[ended] = index[1] + slots < episodes
             rollout.start(ended[live[ended]])
-        rollout.close()
         return [Outcome(*pair) for pair in zip(returns, lengths, strict=True)]
 
 

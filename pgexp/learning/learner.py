@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from pgexp.functional.batch import Batch
+from pgexp.functional.moments import Moments
 from pgexp.learning.algorithm import Algorithm, Student
-from pgexp.learning.schedules import SCHEDULES
+from pgexp.learning.schedules import Schedule
 from pgexp.schema import names
 from pgexp.schema.config import Budget
 
@@ -17,9 +19,10 @@ class Learner:
 
     student: Student
     algorithm: Algorithm
-    schedule: str
+    schedule: Schedule
     lr: float
     budget: Budget
+    seen: Moments  # of the observations of past batches
     steps: int = 0
     episodes: int = 0
     updates: int = 0
@@ -34,15 +37,27 @@ class Learner:
 
     def learn(self, batch: Batch) -> dict[str, float]:
         """Learn from the batch; return the row of metrics of this update. Raises DivergenceError."""
-        lr = self.lr * SCHEDULES[self.schedule](self.progress)
+        lr = self.lr * self.schedule(self.progress)
         for group in self.student.optimizer.param_groups:
             group["lr"] = lr
-        learnt = self.algorithm.update(self.student, batch)
+        observer = self.student.policy.observer
+        as_seen = observer.seen(self.student.parameters, batch)
+        learnt = self.algorithm.update(self.student, as_seen, self.progress)
+        if observer.size is not None:
+            self._see(batch)
         self.steps += batch.steps
         self.episodes += int((~batch.open).sum())
         self.updates += 1
         counted = {names.LEARNING_RATE: lr, names.UPDATES: self.updates, names.EPISODES: self.episodes}
         return _of_episodes(batch) | learnt | counted
+
+    def _see(self, batch: Batch) -> None:
+        """Let the next batch be normalised by what this one saw."""
+        observer = self.student.policy.observer
+        self.seen = self.seen.merged(observer.cast(torch.from_numpy(batch.observations)).numpy())
+        with torch.no_grad():
+            for name, value in observer.statistics(self.seen).items():
+                self.student.parameters[name].copy_(value)
 
 
 def _of_episodes(batch: Batch) -> dict[str, float]:

@@ -7,19 +7,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgexp.baselines.baseline import Baseline, Predictor
-from pgexp.functional.arrays import Flags, Floats
-from pgexp.functional.batch import Batch, Credit
-from pgexp.functional.diagnostics import deviation
-from pgexp.functional.returns import discounted_sums, episode_sums, starts
+from pgexp.baselines.baseline import Baseline, JointPredictor
+from pgexp.functional.batch import Batch
 from pgexp.functional.surrogate import clip_gradients, gradient_norm, policy_gradient_loss
+from pgexp.learning import consistency
 from pgexp.learning.algorithm import Algorithm, DivergenceError, Student
+from pgexp.learning.diagnostics import Diagnostics
+from pgexp.learning.direction import Direction
+from pgexp.learning.estimator import Estimate, Estimator
+from pgexp.learning.policy import Reading
+from pgexp.learning.schedules import Constant, Cosine, Linear, Schedule
 from pgexp.schema import names
-from pgexp.schema.types import Fraction, NonNegativeFloat, PositiveFloat
+from pgexp.schema.types import Factory, Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+
+_SCHEDULES: dict[str, type[Schedule]] = {"constant": Constant, "linear": Linear, "cosine": Cosine}
 
 
 class Reinforce(Algorithm):
-    """One step of gradient ascent a batch along ``sum_t (G_t - b_t) grad log pi(a_t | s_t)``.
+    """One step a batch along ``sum_t (G_t - b_t) grad log pi(a_t | s_t)``, or along what a direction makes of it.
 
     Williams 1992; Sutton & Barto 2018, sec. 13.3 and 13.4. The loss is the sum over time and the mean over episodes,
     so that its gradient is that of the expected return; in segments it is the mean over steps.
@@ -28,132 +33,119 @@ class Reinforce(Algorithm):
     def __init__(
         self,
         episodes: int | None,
+        diagnostics: Literal["full", "light", "off"],
         gamma: Fraction,
-        credit: Literal["reward_to_go", "total_return"],
+        credit: Literal["reward_to_go", "total_return", "lambda_return", "n_step_return"],
+        gae_lambda: Fraction,
+        n_steps: PositiveInt,
         discount_states: bool,
-        advantage_scale: Literal["none", "std"],
-        entropy_coefficient: NonNegativeFloat,
-        max_grad_norm: PositiveFloat | None,
+        reward_scale: PositiveFloat,
+        reward_clip: PositiveFloat | None,
+        return_scale: Literal["none", "std"],
+        advantage_scale: Literal["none", "std", "episode_std"],
         time_limit: Literal["end", "bootstrap"],
         open_tail: Literal["bootstrap", "drop"],
+        entropy_coefficient: NonNegativeFloat,
+        entropy_schedule: Literal["constant", "linear", "cosine"],
+        max_grad_norm: PositiveFloat | None,
+        direction: Factory | None,
     ) -> None:
-        self._episodes = episodes
-        self._segments = episodes is None
         self._gamma = gamma
-        self._credited = credit
-        self._total = credit == "total_return"
-        self._discount_states = discount_states
-        self._scale = advantage_scale == "std"
+        self._estimator = Estimator(
+            episodes=episodes,
+            gamma=gamma,
+            credit=credit,
+            gae_lambda=gae_lambda,
+            n_steps=n_steps,
+            discount_states=discount_states,
+            reward_scale=reward_scale,
+            reward_clip=reward_clip,
+            return_scale=return_scale,
+            advantage_scale=advantage_scale,
+            time_limit=time_limit,
+            open_tail=open_tail,
+        )
         self._entropy_coefficient = entropy_coefficient
+        self._entropy_schedule = _SCHEDULES[entropy_schedule]()
         self._max_grad_norm = max_grad_norm
-        self._bootstrap_limit = time_limit == "bootstrap"
-        self._drop_open = open_tail == "drop"
+        self._direction: Direction | None = None if direction is None else direction()
+        if self._direction is not None and not isinstance(self._direction, Direction):
+            wanted = f"{Direction.__module__}.{Direction.__name__}"
+            raise ValueError(f"{type(self._direction).__name__} is no {wanted}; derive it from that class")
+        self._diagnostics = Diagnostics(diagnostics)
 
     def objections(self, baseline: Baseline) -> Sequence[str]:
-        """Return where the baseline lacks episodes to average, total returns meet cut episodes, or nothing predicts."""
-        found = []
-        predicts = isinstance(baseline, Predictor)
-        least = baseline.least_episodes[self._credited]
-        if self._episodes is not None and self._episodes < least:
-            needs = f"{type(baseline).__name__} needs at least {least} for {self._credited}"
-            found.append(f"algorithm.batch.episodes given {self._episodes}; {needs}")
-        if self._total and self._segments:
-            found.append("algorithm.credit=total_return needs whole episodes: set algorithm.batch.episodes, not steps")
-        if self._total and self._bootstrap_limit:
-            found.append("algorithm.credit=total_return ends at the time limit: set algorithm.time_limit=end")
-        if self._bootstrap_limit and not predicts:
-            found.append(_needs_prediction("algorithm.time_limit=bootstrap", baseline, "algorithm.time_limit=end"))
-        if self._segments and not self._drop_open and not predicts:
-            found.append(_needs_prediction("algorithm.open_tail=bootstrap", baseline, "algorithm.open_tail=drop"))
+        """Return what the estimator objects to, and a joint fit under a direction that is the policy's alone."""
+        found = [*consistency.objections(self._estimator, baseline)]
+        if self._direction is not None and isinstance(baseline, JointPredictor):
+            name = type(baseline).__name__
+            found.append(
+                f"algorithm.direction is of the policy alone, but {name} shares its network: set baseline=value"
+            )
         return found
 
     def biases(self, baseline: Baseline) -> Sequence[str]:
-        """Return the biased choices; each is a choice that people make, and none is hidden."""
-        choices = {
-            f"baseline {type(baseline).__name__}": baseline.biased,
-            "advantage_scale=std": self._scale,
-            "time_limit=bootstrap": self._bootstrap_limit,
-            "open_tail=drop": self._segments and self._drop_open,
-            "open_tail=bootstrap": self._segments and not self._drop_open,
-            "discount_states=false": self._gamma < 1 and not self._discount_states,
-        }
-        return [choice for choice, holds in choices.items() if holds]
+        """Return the estimator's biased choices."""
+        return consistency.biases(self._estimator, baseline)
 
-    def update(self, student: Student, batch: Batch) -> dict[str, float]:
+    def update(self, student: Student, batch: Batch, progress: float) -> dict[str, float]:
         """Take one step: value the batch, follow its gradient, then let the baseline learn from it."""
-        metrics = {}
-        if self._segments and self._drop_open:
-            whole = batch.select(~batch.open)
-            metrics[names.DROPPED_STEPS] = float(batch.steps - whole.steps)
-            batch = whole
-        if not batch.steps:
+        kept = self._estimator.kept(batch)
+        metrics = {} if kept is batch else {names.DROPPED_STEPS: float(batch.steps - kept.steps)}
+        if not kept.steps:
             return metrics
-        credit = self._credit(student.baseline, batch)
-        advantage = credit.of_steps - student.baseline.values(batch, credit)
-        metrics |= {
-            names.ADVANTAGE_MEAN: float(advantage.mean()),
-            names.ADVANTAGE_STD: float(advantage.std()),
-        }
-        metrics |= self._ascend(student, batch, self._weights(advantage, batch, credit))
-        return metrics | student.baseline.update(batch, credit)
+        estimate = self._estimator.estimate(student.baseline, kept, student.traces.returns)
+        student.traces.returns = self._estimator.remember(student.traces.returns, kept)
+        metrics |= self._diagnostics.before(student, estimate, self._gamma)
+        metrics |= self._ascend(student, estimate, progress)
+        return metrics | student.baseline.update(kept, estimate.credit)
 
-    def _credit(self, baseline: Baseline, batch: Batch) -> Credit:
-        tails = np.zeros(len(batch.lengths))
-        cut = self._bootstrapped(batch)
-        if cut.any() and isinstance(baseline, Predictor):
-            tails[cut] = baseline.predict(batch.final[cut])
-        to_go = discounted_sums(batch.rewards, batch.lengths, self._gamma, tails)
-        if not self._total:
-            return Credit(to_go, batch.lengths, episode_sums(to_go, batch.lengths), batch.lengths)
-        total = to_go[starts(batch.lengths)]
-        return Credit(np.repeat(total, batch.lengths), batch.lengths, total, np.ones_like(batch.lengths))
+    def _ascend(self, student: Student, estimate: Estimate, progress: float) -> dict[str, float]:
+        reading = student.policy.read(student.parameters, estimate.batch)
+        loss, metrics = self._loss(student, estimate, reading, progress)
+        parameters = student.trainable
+        gradients = list(torch.autograd.grad(loss, parameters, materialize_grads=True))
+        plain = torch.cat([gradient.flatten() for gradient in gradients])
+        if not plain.isfinite().all():
+            raise DivergenceError(f"the gradient's norm is {gradient_norm(gradients).item()}")
+        if self._direction is not None:
+            weights = self._estimator.occupancy(estimate.batch) / estimate.divisor
+            gradients, told = self._direction(student, estimate.batch, weights, gradients)
+            metrics |= told
+        metrics |= self._step(student, gradients)
+        if not torch.stack(torch._foreach_norm(parameters)).isfinite().all():
+            raise DivergenceError(f"the parameters after the step are not finite ({metrics})")
+        return metrics | self._diagnostics.after(student, estimate, reading.parameters.detach(), plain)
 
-    def _bootstrapped(self, batch: Batch) -> Flags:
-        """Return which episodes, [E], were cut where their return goes on. A true termination never is one."""
-        cut = batch.open
-        return cut | batch.truncated if self._bootstrap_limit else cut
+    def _loss(
+        self, student: Student, estimate: Estimate, reading: Reading, progress: float
+    ) -> tuple[Tensor, dict[str, float]]:
+        distribution, dtype = student.policy.distribution, student.policy.dtype
+        log_prob = distribution.log_prob(reading.parameters, torch.from_numpy(estimate.batch.actions))
+        weights = torch.from_numpy(estimate.weights).to(dtype)
+        policy_loss = loss = policy_gradient_loss(log_prob, weights, estimate.divisor)
+        metrics = {names.POLICY_LOSS: policy_loss.item()}
+        if self._entropy_coefficient:
+            coefficient = self._entropy_coefficient * self._entropy_schedule(progress)
+            entropy = distribution.entropy(reading.parameters).mean()
+            loss = loss - coefficient * entropy
+            metrics |= {names.ENTROPY: entropy.item(), names.ENTROPY_COEFFICIENT: coefficient}
+        if isinstance(student.baseline, JointPredictor) and reading.values is not None:
+            loss = loss + student.baseline.loss(reading.values, estimate.credit)
+        return loss, metrics
 
-    def _weights(self, advantage: Floats, batch: Batch, credit: Credit) -> Floats:
-        """Return what each step's score is weighed with, [S]: the advantage, scaled and discounted as configured."""
-        spread = deviation(advantage, credit.of_steps) if self._scale else 0.0
-        if spread > 0:
-            advantage = advantage / spread
-        return advantage * self._gamma**batch.times if self._discount_states else advantage
-
-    def _ascend(self, student: Student, batch: Batch, weights: Floats) -> dict[str, float]:
-        policy, distribution = student.policy, student.policy.distribution
-        observations = torch.from_numpy(batch.observations).unsqueeze(0)
-        actions, weight = torch.from_numpy(batch.actions), torch.from_numpy(weights).to(policy.dtype)
-        outputs = policy.network(student.parameters, observations)[0]
-        divisor = batch.steps if self._segments else len(batch.lengths)
-        policy_loss = policy_gradient_loss(distribution.log_prob(outputs, actions), weight, divisor)
-        entropy = distribution.entropy(outputs).mean()
-        norm = self._step(student, policy_loss - self._entropy_coefficient * entropy)
-        with torch.no_grad():
-            after = policy.network(student.parameters, observations)[0]
-            kl = distribution.kl(outputs, after).mean().item()
-        if not np.isfinite(kl):
-            raise DivergenceError(f"the policy after the step is not finite (gradient norm {norm})")
-        return {
-            names.POLICY_LOSS: policy_loss.item(),
-            names.ENTROPY: entropy.item(),
-            names.GRADIENT_NORM: norm,
-            names.KL: kl,
-        }
-
-    def _step(self, student: Student, loss: Tensor) -> float:
-        student.optimizer.zero_grad()
-        loss.backward()
-        gradients = [tensor.grad for tensor in student.parameters.values() if tensor.grad is not None]
-        norm = gradient_norm(gradients).item()
+    def _step(self, student: Student, direction: Sequence[Tensor]) -> dict[str, float]:
+        """Let the optimizer step along the direction, clipped."""
+        norm = gradient_norm(direction).item()
         if not np.isfinite(norm):
-            raise DivergenceError(f"the gradient's norm is {norm} (loss {loss.item()})")
+            raise DivergenceError(f"the gradient's norm is {norm}")
+        metrics = {names.GRADIENT_NORM: norm}
+        student.traces.updates += 1
         if self._max_grad_norm is not None:
-            clip_gradients(gradients, norm, self._max_grad_norm)
+            clip_gradients(direction, norm, self._max_grad_norm)
+            student.traces.clipped += norm > self._max_grad_norm
+            metrics[names.GRADIENT_CLIPPED] = student.traces.clipped / student.traces.updates
+        for tensor, gradient in zip(student.trainable, direction, strict=True):
+            tensor.grad = gradient
         student.optimizer.step()
-        return norm
-
-
-def _needs_prediction(choice: str, baseline: Baseline, fix: str) -> str:
-    name = type(baseline).__name__
-    return f"{choice} needs a baseline that predicts an unseen observation's return, which {name} can't: set {fix}"
+        return metrics

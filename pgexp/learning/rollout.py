@@ -11,7 +11,7 @@ import torch
 
 from pgexp.envs.slots import Slots
 from pgexp.envs.spec import EnvSpec
-from pgexp.functional.arrays import Flags, Floats, Ints, Observations, Rows
+from pgexp.functional.arrays import Actions, Flags, Floats, Ints, Observations, Rows
 from pgexp.learning.policy import Policy
 from pgexp.networks.parameters import Parameters, select
 from pgexp.schema.streams import Key, generator, integer
@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
     rows: Rows  # [M]
     observations: Observations  # [M, O]
-    actions: Ints  # [M], counted from 0
+    actions: Actions  # [M] or [M, D], as the policy sampled them
     rewards: Floats  # [M], raw
     terminated: Flags  # [M], the episode ended by itself
     truncated: Flags  # [M], a time limit cut it, and it had not ended by itself
@@ -46,13 +46,15 @@ class Rollout:
         self._slots = slots
         self._policy = policy
         self._stream = stream
-        self._first_action = env.first_action
         count = runs * per_run
         self._noise = np.zeros((count, NOISE_BLOCK, policy.distribution.noise_size), dtype=np.float32)
         self._stacked: Parameters = {}
         self._selected: tuple[list[int], Parameters] = ([], {})
-        self.observations: Observations = torch.zeros(count, env.observation_size, dtype=policy.dtype).numpy()
+        kept = torch.uint8 if env.observation_dtype == "uint8" else policy.dtype
+        self.observations: Observations = torch.zeros(count, env.observation_size, dtype=kept).numpy()
         """What each row sees, [R * N, O]; after an episode's end its last observation, until the next one starts."""
+        self.memory: Observations = torch.zeros(count, policy.memory_size, dtype=policy.dtype).numpy()
+        """What a recurrent policy remembers in each row, [R * N, Z]; zeros at an episode's begin."""
         self._rows = np.arange(count)
         self.episode = np.full(count, -1)  # the episode each row plays
         self.time = np.zeros(count, dtype=np.int64)  # the steps taken in it
@@ -63,6 +65,7 @@ class Rollout:
         self.episode[rows] += 1
         self.time[rows] = 0
         self.returns[rows] = 0.0
+        self.memory[rows] = 0.0
         seeds = [integer(*self._stream(row, "env", self.episode[row])) for row in rows.tolist()]
         self.observations[rows] = self._slots.start(rows, seeds)
 
@@ -75,19 +78,20 @@ class Rollout:
         rows = np.flatnonzero(live)
         runs = np.flatnonzero(live.reshape(self._shape).any(1))
         noise = None if greedy else self._draw(rows, runs)
-        observations = self.observations.reshape(*self._shape, -1)[runs]
-        parameters = self._select(runs.tolist())
-        chosen = self._policy.act(parameters, torch.from_numpy(observations), noise).numpy()
-        actions = chosen[live.reshape(self._shape)[runs]]
-        before = self.observations[rows]
-        result = self._slots.step(rows, actions + self._first_action)
+        acting = live.reshape(self._shape)[runs]
+        choice = self._policy.act(
+            self._select(runs.tolist()), self._of(self.observations, runs), self._of(self.memory, runs), noise
+        )
+        before, samples = self.observations[rows], choice.samples.numpy()[acting]
+        self.memory[rows] = choice.memory.numpy()[acting]
+        result = self._slots.step(rows, choice.actions.numpy()[acting])
         self.observations[rows] = result.observations
         self.time[rows] += 1
         self.returns[rows] += result.rewards
         return Step(
             rows,
             before,
-            actions,
+            samples,
             result.rewards,
             result.terminated,
             result.truncated & ~result.terminated,
@@ -103,11 +107,13 @@ class Rollout:
             self._selected = (runs, select(self._stacked, runs))
         return self._selected[1]
 
+    def _of(self, x: Observations, runs: Ints) -> torch.Tensor:
+        return torch.from_numpy(x.reshape(*self._shape, x.shape[-1])[runs])
+
     def _draw(self, rows: Rows, runs: Ints) -> torch.Tensor:
         position = self.time % NOISE_BLOCK
         for row in rows[position[rows] == 0].tolist():
             block = int(self.time[row]) // NOISE_BLOCK
             draws = generator(*self._stream(row, "action", self.episode[row]), block)
             self._noise[row] = self._policy.distribution.noise(draws, NOISE_BLOCK)
-        drawn = self._noise[self._rows, position]
-        return torch.from_numpy(drawn.reshape(*self._shape, -1)[runs])
+        return self._of(self._noise[self._rows, position], runs)

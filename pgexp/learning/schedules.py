@@ -1,13 +1,81 @@
-"""How a rate changes over a run."""
+"""How a rate or a coefficient changes over a run: a factor on its first value, by the share of the budget spent."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from math import cos, pi
-from typing import Final
 
-SCHEDULES: Final[dict[str, Callable[[float], float]]] = {
-    "constant": lambda progress: 1.0,
-    "linear": lambda progress: 1.0 - progress,
-    "cosine": lambda progress: 0.5 * (1.0 + cos(pi * progress)),
-}
-"""Each gives the factor on the first rate at a progress from 0 to 1. Linear and cosine (Loshchilov & Hutter 2017,
-eq. 5, without restarts) fall to 0."""
+from pgexp.schema.types import Fraction, PositiveFloat, PositiveInt
+
+
+class Schedule(ABC):
+    """The factor at a progress from 0, the run's begin, to 1, its end."""
+
+    @abstractmethod
+    def __call__(self, progress: float) -> float:
+        """Return the factor."""
+
+
+class Constant(Schedule):
+    """``min(1, p / warmup)``: after the warm-up, 1."""
+
+    def __init__(self, warmup: Fraction = 0.0) -> None:
+        self._warmup = warmup
+
+    def __call__(self, progress: float) -> float:
+        """Return the factor."""
+        return _warmed(progress, self._warmup)
+
+
+class Linear(Schedule):
+    """``1 - q + q * final``, where q is the share of what follows the warm-up."""
+
+    def __init__(self, warmup: Fraction = 0.0, final: Fraction = 0.0) -> None:
+        self._warmup, self._final = warmup, final
+
+    def __call__(self, progress: float) -> float:
+        """Return the factor."""
+        q = _after(progress, self._warmup)
+        return _warmed(progress, self._warmup) * (1.0 - q + q * self._final)
+
+
+class Cosine(Schedule):
+    """``final + (1 - final) (1 + cos(pi q)) / 2`` (Loshchilov & Hutter 2017, eq. 5, without restarts)."""
+
+    def __init__(self, warmup: Fraction = 0.0, final: Fraction = 0.0) -> None:
+        self._warmup, self._final = warmup, final
+
+    def __call__(self, progress: float) -> float:
+        """Return the factor."""
+        wave = 0.5 * (1.0 + cos(pi * _after(progress, self._warmup)))
+        return _warmed(progress, self._warmup) * (self._final + (1.0 - self._final) * wave)
+
+
+class Step(Schedule):
+    """``factor^floor(q * (drops + 1))``: so many drops, evenly spaced, each by the factor."""
+
+    def __init__(self, drops: PositiveInt, factor: PositiveFloat, warmup: Fraction = 0.0) -> None:
+        self._drops, self._factor, self._warmup = drops, factor, warmup
+
+    def __call__(self, progress: float) -> float:
+        """Return the factor."""
+        made = min(self._drops, int(_after(progress, self._warmup) * (self._drops + 1)))
+        return float(_warmed(progress, self._warmup) * self._factor**made)
+
+
+class Exponential(Schedule):
+    """``final^q``: it falls by the same share in equal times, and reaches `final` at the end."""
+
+    def __init__(self, final: PositiveFloat, warmup: Fraction = 0.0) -> None:
+        self._final, self._warmup = final, warmup
+
+    def __call__(self, progress: float) -> float:
+        """Return the factor."""
+        return float(_warmed(progress, self._warmup) * self._final ** _after(progress, self._warmup))
+
+
+def _warmed(progress: float, warmup: float) -> float:
+    """Return the linear rise from 0 to 1 over the first share `warmup` of the run (Goyal et al. 2017)."""
+    return min(1.0, progress / warmup) if warmup > 0 else 1.0
+
+
+def _after(progress: float, warmup: float) -> float:
+    return max(0.0, progress - warmup) / (1.0 - warmup) if warmup < 1 else 0.0

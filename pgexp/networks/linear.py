@@ -18,7 +18,7 @@ class Linear(Network):
         inputs: int,
         outputs: int,
         bias: bool,
-        initialization: Literal["orthogonal", "xavier", "kaiming", "pytorch", "zeros"],
+        initialization: Literal["orthogonal", "xavier", "kaiming", "pytorch", "constant", "zeros"],
         gain: NonNegativeFloat,
     ) -> None:
         self._layer = Dense("0", inputs, outputs, initialization, gain, bias)

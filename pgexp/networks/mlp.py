@@ -1,19 +1,19 @@
 """The multi-layer perceptron."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor
 
-from pgexp.networks.layers import ACTIVATIONS, Dense
-from pgexp.networks.network import Network
+from pgexp.networks.hidden import HiddenLayers
+from pgexp.networks.layers import Dense
+from pgexp.networks.network import Inspectable
 from pgexp.networks.parameters import Parameters, Streams
 from pgexp.schema.types import NonNegativeFloat, PositiveFloat, PositiveInt
 
 
-class MLP(Network):
-    """Affine layers with an activation between them."""
+class MLP(Inspectable):
+    """Affine layers with an activation between them, before which each hidden layer may be normalised."""
 
     def __init__(
         self,
@@ -21,25 +21,22 @@ class MLP(Network):
         outputs: int,
         widths: Sequence[PositiveInt],
         activation: Literal["relu", "tanh", "leaky_relu"],
-        initialization: Literal["orthogonal", "xavier", "kaiming", "pytorch", "zeros"],
+        layer_norm: bool,
+        initialization: Literal["orthogonal", "xavier", "kaiming", "pytorch", "constant", "zeros"],
         hidden_gain: PositiveFloat,
         output_gain: NonNegativeFloat,
     ) -> None:
-        sizes = [inputs, *widths, outputs]
-        gains = [*[hidden_gain] * len(widths), output_gain]
-        self._activation = ACTIVATIONS[activation]
-        self._layers = [
-            Dense(str(i), size_in, size_out, initialization, gain)
-            for i, ((size_in, size_out), gain) in enumerate(zip(pairwise(sizes), gains, strict=True))
-        ]
+        self._hidden = HiddenLayers(inputs, widths, activation, initialization, hidden_gain, layer_norm)
+        self._output = Dense(str(len(widths)), self._hidden.outputs, outputs, initialization, output_gain)
 
     def initial(self, streams: Streams) -> Parameters:
-        """Return one run's weights and biases, layer by layer."""
-        return {name: tensor for layer in self._layers for name, tensor in layer.initial(streams).items()}
+        """Return one run's parameters, layer by layer."""
+        return self._hidden.initial(streams) | self._output.initial(streams)
+
+    def hidden(self, parameters: Parameters, x: Tensor) -> list[Tensor]:
+        """Return the hidden layers' units. x: [R, B, inputs]; the result: [R, B, width] each."""
+        return self._hidden(parameters, x)
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
         """Return the last layer's outputs. x: [R, B, inputs]; the result: [R, B, outputs]."""
-        *hidden, last = self._layers
-        for layer in hidden:
-            x = self._activation(layer(parameters, x))
-        return last(parameters, x)
+        return self._output(parameters, [x, *self.hidden(parameters, x)][-1])

@@ -43,6 +43,6 @@ def select(stacked: Parameters, runs: Sequence[int]) -> Parameters:
     return {name: tensor.index_select(0, index) for name, tensor in stacked.items()}
 
 
-def leaves(stacked: Parameters, run: int) -> Parameters:
-    """Return one run's part of the stack as leaves that share its memory, [1, ...]: what its optimizer steps on."""
-    return {name: tensor[run : run + 1].detach().requires_grad_() for name, tensor in stacked.items()}
+def views(stacked: Parameters, run: int) -> Parameters:
+    """Return one run's part of the stack, [1, ...], sharing its memory: what its optimizer steps on."""
+    return {name: tensor[run : run + 1].detach() for name, tensor in stacked.items()}

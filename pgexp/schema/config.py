@@ -9,8 +9,8 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pgexp.schema.errors import ConfigError, Problem
-from pgexp.schema.signatures import REQUIRED, Parameter
-from pgexp.schema.types import SHAPES, NonNegativeInt, PositiveInt
+from pgexp.schema.signatures import REQUIRED, Parameter, parameters
+from pgexp.schema.types import SHAPES, NonNegativeInt, PositiveFloat, PositiveInt
 
 AUTOMATIC_SLOTS = 16  # the most slots that a run gets unasked
 
@@ -30,12 +30,16 @@ class Option:
 
 @dataclass(frozen=True)
 class Env:
-    """The environment: any Gymnasium id, and the number of its episode slots that a run advances side by side."""
+    """The environment: any Gymnasium id, how it is made and watched, and how many of it a run advances side by side."""
 
     id: str
     slots: PositiveInt | None = None
     max_episode_steps: PositiveInt | None = None
+    vectorization: Literal["auto", "native", "sync", "async"] = "auto"  # decides no number
     kwargs: dict[str, Any] = field(default_factory=dict)
+    wrappers: tuple[Option, ...] = ()  # gymnasium.Wrapper classes, the last one outermost
+    normalize_observations: bool = False
+    clip_observations: PositiveFloat | None = 10.0
 
 
 @dataclass(frozen=True)
@@ -81,17 +85,24 @@ class RunConfig:
 
     seed: NonNegativeInt
     dtype: Annotated[Literal["float32", "float64"], SHAPES]
+    diagnostics: Literal["full", "light", "off"]
     budget: Budget
     env: Annotated[Env, SHAPES]
     network: Annotated[Option, SHAPES]
+    head: Annotated[Option, SHAPES]
     optimizer: Option
-    schedule: Literal["constant", "linear", "cosine"]
+    schedule: Option
     baseline: Option
     algorithm: Option
     batch: Annotated[Batch, SHAPES]
     evaluation: Annotated[Evaluation, SHAPES]
     tracking: Tracking
     choices: Mapping[str, str]  # the options' names as chosen on the command line, e.g. baseline: value
+
+    @property
+    def shared(self) -> bool:
+        """Whether the baseline is an output of the policy's network: it says so by taking `shared`."""
+        return "shared" in parameters(self.baseline.target)
 
     @property
     def slots(self) -> int:

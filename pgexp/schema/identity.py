@@ -33,7 +33,7 @@ def deciding(config: RunConfig) -> dict[str, Any]:
         if name not in ("tracking", "choices")
     }
     fields["env"] |= {"slots": config.slots}
-    del fields["evaluation"]["video"]
+    del fields["evaluation"]["video"], fields["env"]["vectorization"]
     return fields
 
 
@@ -52,7 +52,7 @@ def configuration_key(config: RunConfig) -> str:
 def structure_key(config: RunConfig) -> str:
     """Return the key in which the runs of a pack are equal."""
     fields = deciding(config)
-    return _digest({name: fields[name] for name in shaping_fields()})
+    return _digest({name: fields[name] for name in shaping_fields()} | {"shared": config.shared})
 
 
 def _digest(fields: Mapping[str, Any]) -> str:

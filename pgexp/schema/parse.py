@@ -1,6 +1,7 @@
 """From the composed config, plain mappings and values, to the typed RunConfig. Every mistake dies here."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -22,17 +23,21 @@ from pgexp.schema.types import PositiveFloat
 
 Section = TypeVar("Section")
 
-# What assembly hands to the constructor of a group's option; these are not configured. A nested option is built by the
-# option that it stands in, which hands it any of them.
+# What assembly hands to the constructor of a group's option; these are not configured.
 HANDED_IN: Mapping[str, frozenset[str]] = {
-    "network": frozenset({"inputs", "outputs"}),
+    "network": frozenset({"inputs", "outputs", "shape"}),
+    "head": frozenset({"space"}),
     "optimizer": frozenset({"params"}),
-    "baseline": frozenset({"inputs", "seed", "dtype"}),
-    "algorithm": frozenset({"episodes"}),
+    "schedule": frozenset(),
+    "baseline": frozenset({"inputs", "shape", "seed", "dtype", "gamma", "scores", "greedy", "shared"}),
+    "algorithm": frozenset({"episodes", "diagnostics"}),
+    "env.wrappers": frozenset({"env"}),
 }
+# What a nested option is handed by the option that it stands in, which builds it.
+HANDED_TO_NESTED = frozenset({"inputs", "outputs", "shape", "seed", "dtype", "params"})
 
 # What stands in an option's mapping beside its constructor's arguments.
-BESIDE: Mapping[str, tuple[str, ...]] = {"optimizer": ("schedule",), "algorithm": ("batch",)}
+BESIDE: Mapping[str, tuple[str, ...]] = {"algorithm": ("batch",)}
 
 _REFUSED_OPTIMIZERS = {
     "LBFGS": "it evaluates the loss several times a step, on a batch that policy gradients sample once",
@@ -44,20 +49,8 @@ _REFUSED_ARGUMENTS = {
     "capturable": "it is for CUDA graphs",
     "differentiable": "the step is not differentiated",
 }
-_ROOT = frozenset(
-    [
-        "seed",
-        "dtype",
-        "budget",
-        "env",
-        "network",
-        "optimizer",
-        "baseline",
-        "algorithm",
-        "evaluation",
-        "tracking",
-    ]
-)
+_VALUES = ("seed", "dtype", "diagnostics")  # the keys of the root that hold a value by themselves
+_ROOT = frozenset(parameters_of(RunConfig)) - {"batch", "choices"}
 
 
 def parse(config: Mapping[str, Any], choices: Mapping[str, str] | None = None) -> RunConfig:
@@ -67,25 +60,21 @@ def parse(config: Mapping[str, Any], choices: Mapping[str, str] | None = None) -
     Raises ConfigError, which names every mistake found.
     """
     reader = _Reader(config)
-    optimizer = dict(reader.mapping("optimizer"))
     algorithm = dict(reader.mapping("algorithm"))
-    schedule = optimizer.pop("schedule", "constant")
     batch = algorithm.pop("batch", {})
     options: dict[str, Any] = {
-        "network": reader.option("network", reader.mapping("network")),
-        "optimizer": reader.optimizer(optimizer),
-        "baseline": reader.option("baseline", reader.mapping("baseline")),
+        **{key: reader.option(key, reader.mapping(key)) for key in ("network", "head", "schedule", "baseline")},
+        "optimizer": reader.optimizer(reader.mapping("optimizer")),
         "algorithm": reader.option("algorithm", algorithm),
     }
     sections: dict[str, Any] = {
         "budget": reader.section("budget", Budget, reader.mapping("budget")),
-        "env": reader.section("env", Env, reader.mapping("env")),
+        "env": reader.env(reader.mapping("env")),
         "batch": reader.section("algorithm.batch", Batch, batch),
         "evaluation": reader.section("evaluation", Evaluation, reader.mapping("evaluation")),
         "tracking": reader.section("tracking", Tracking, reader.mapping("tracking")),
     }
-    given = {key: config[key] for key in ("seed", "dtype") if key in config}
-    values = reader.values(given | {"optimizer.schedule": schedule})
+    values = reader.values({key: config[key] for key in _VALUES if key in config})
     if reader.problems:
         raise ConfigError(reader.problems)
     named = choices or {name: option.name for name, option in options.items()}
@@ -110,10 +99,9 @@ class _Reader:
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
         hints = parameters_of(RunConfig)
-        named = {key: hints[key.rpartition(".")[2]] for key in ("seed", "dtype", "optimizer.schedule")}
-        checked, problems = check(given, named)
+        checked, problems = check(given, {key: hints[key] for key in _VALUES})
         self.problems += problems
-        return {key.rpartition(".")[2]: value for key, value in checked.items()}
+        return checked
 
     def section(self, key: str, kind: type[Section], given: Any) -> Section | None:
         if not isinstance(given, Mapping):
@@ -122,6 +110,16 @@ class _Reader:
         checked, problems = check(given, parameters_of(kind), key)
         self.problems += problems
         return None if problems else kind(**checked)
+
+    def env(self, given: Mapping[str, Any]) -> Env | None:
+        found = self.section("env", Env, {name: value for name, value in given.items() if name != "wrappers"})
+        wrappers = given.get("wrappers", [])
+        if not isinstance(wrappers, list) or not all(isinstance(item, Mapping) and item for item in wrappers):
+            text = f"given {wrappers!r}; must be a list of mappings, each with its own _target_"
+            self.problems.append(Problem("env.wrappers", text))
+            return None
+        options = [self.option(f"env.wrappers[{i}]", wrapper) for i, wrapper in enumerate(wrappers)]
+        return found and replace(found, wrappers=tuple(option for option in options if option is not None))
 
     def optimizer(self, given: Mapping[str, Any]) -> Option | None:
         name = str(given.get("_target_", "")).rpartition(".")[2]
@@ -144,7 +142,7 @@ class _Reader:
 
         `stricter` replaces what the constructor says of some parameters; `without` names some that a user has not.
         """
-        if not given:
+        if not given and key in {problem.key for problem in self.problems}:
             return None  # it is told that there is no such mapping
         target = given.get("_target_")
         if not isinstance(target, str):
@@ -155,7 +153,7 @@ class _Reader:
         except (LookupError, SyntaxError, OSError) as error:
             self.problems.append(Problem(f"{key}._target_", f"given {target!r}; {error}"))
             return None
-        closed = HANDED_IN.get(key, frozenset().union(*HANDED_IN.values())).union(without)
+        closed = HANDED_IN.get(key.partition("[")[0], HANDED_TO_NESTED).union(without)
         open_to_config = {name: parameter for name, parameter in known.items() if name not in closed}
         arguments = {name: value for name, value in given.items() if name != "_target_"}
         checked, problems = check(arguments, open_to_config, key, BESIDE.get(key, ()))

@@ -44,7 +44,7 @@ def _of_class(module: str, name: str, seen: frozenset[tuple[str, str]]) -> Mappi
     if (module, name) in seen:
         raise LookupError(f"{module}.{name} is imported in a circle")
     path = source(module)
-    tree = ast.parse(path.read_bytes())
+    tree = ast.parse(path.read_bytes(), str(path))
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return _constructor(node, tree, module, seen | {(module, name)})

@@ -1,16 +1,29 @@
 """Each baseline's formula, on numbers worked out by hand."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from pgexp.baselines.baseline import Baseline, Predictor
+from pgexp.baselines.baseline import Baseline, Predictor, Replay
+from pgexp.baselines.constant import Constant
+from pgexp.baselines.ema import ExponentialMovingAverage
+from pgexp.baselines.episode_mean import EpisodeMean
+from pgexp.baselines.greedy_rollout import GreedyRollout
 from pgexp.baselines.leave_one_out import LeaveOneOut
+from pgexp.baselines.leave_one_out_per_step import LeaveOneOutPerStep
 from pgexp.baselines.mean import BatchMean
 from pgexp.baselines.none import NoBaseline
+from pgexp.baselines.optimal_constant import OptimalConstant
+from pgexp.baselines.per_step_mean import PerStepMean
+from pgexp.baselines.running_mean import RunningMean
 from pgexp.functional.arrays import Floats
-from pgexp.functional.batch import Batch, Credit
-from pgexp.learning.reinforce import Reinforce
-from tests.batches import Episode, batch_of, reinforce, student_of
+from pgexp.functional.batch import Batch
+from pgexp.functional.returns import episode_sums
+from pgexp.learning.consistency import objections
+from pgexp.learning.estimator import Estimator
+from pgexp.schema import names
+from tests.episodes import Episode, batch_of, credit_of, estimate, estimator
 
 # Returns-to-go 6, 5, 3 | 10, 4 | -1; whole returns 6, 10, -1.
 BATCH = batch_of(
@@ -19,29 +32,30 @@ BATCH = batch_of(
     Episode([[1]], [0], [-1]),
 )
 ALONE = batch_of(Episode([[1]] * 2, [0] * 2, [6, 4]))
-REWARD_TO_GO, TOTAL_RETURN = reinforce(), reinforce(credit="total_return")
+REWARD_TO_GO, TOTAL_RETURN = estimator(), estimator(credit="total_return")
+BOTH = pytest.mark.parametrize("how", [REWARD_TO_GO, TOTAL_RETURN])
 
 
-def values(baseline: Baseline, algorithm: Reinforce, batch: Batch = BATCH) -> list[float]:
-    """Return what the baseline subtracts from each step's credit when the algorithm learns from a batch."""
-    valued: list[float] = []
-
-    class Watched(Baseline):
-        def values(self, batch: Batch, credit: Credit) -> Floats:
-            found = baseline.values(batch, credit)
-            valued.extend(found)
-            return found
-
-        def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
-            return baseline.update(batch, credit)
-
-    algorithm.update(student_of(np.zeros((1, 2)), Watched()), batch)
-    return valued
+def values(baseline: Baseline, how: Estimator, batch: Batch = BATCH) -> list[float]:
+    """Return what the baseline subtracts from each step's credit."""
+    return estimate(how, baseline, batch).values.tolist()
 
 
-@pytest.mark.parametrize("algorithm", [REWARD_TO_GO, TOTAL_RETURN])
-def test_none_subtracts_nothing(algorithm: Reinforce) -> None:
-    assert values(NoBaseline(), algorithm) == [0.0] * 6
+def learn(baseline: Baseline, how: Estimator, batch: Batch = BATCH) -> dict[str, float]:
+    return baseline.update(batch, credit_of(how, batch))
+
+
+@BOTH
+def test_none_subtracts_nothing(how: Estimator) -> None:
+    assert values(NoBaseline(), how) == [0.0] * 6
+
+
+@BOTH
+def test_a_constant_is_the_same_everywhere_and_stays_so(how: Estimator) -> None:
+    constant = Constant(-2.5)
+    assert learn(constant, how) == {}
+    assert values(constant, how) == [-2.5] * 6
+    assert constant.predict(BATCH).final.tolist() == [-2.5] * 3
 
 
 class TestMean:
@@ -65,9 +79,9 @@ class TestLeaveOneOut:
         first, second, third = (10 - 1) / 2, (6 - 1) / 2, (6 + 10) / 2
         assert values(LeaveOneOut(), TOTAL_RETURN) == pytest.approx([first] * 3 + [second] * 2 + [third])
 
-    @pytest.mark.parametrize("algorithm", [REWARD_TO_GO, TOTAL_RETURN])
-    def test_of_one_episode_it_is_nothing(self, algorithm: Reinforce) -> None:
-        assert values(LeaveOneOut(), algorithm, ALONE) == [0.0, 0.0]
+    @BOTH
+    def test_of_one_episode_it_is_nothing(self, how: Estimator) -> None:
+        assert values(LeaveOneOut(), how, ALONE) == [0.0, 0.0]
 
     def test_it_does_not_depend_on_the_episodes_own_return(self) -> None:
         for own in (-100.0, 0.0, 1e6):
@@ -75,9 +89,178 @@ class TestLeaveOneOut:
             assert values(LeaveOneOut(), REWARD_TO_GO, batch)[0] == 3.5
 
 
-@pytest.mark.parametrize("baseline", [NoBaseline(), BatchMean(), LeaveOneOut()])
-def test_they_hold_no_state_and_predict_nothing(baseline: Baseline) -> None:
-    first = values(baseline, REWARD_TO_GO)
-    assert values(baseline, REWARD_TO_GO) == first
+class TestRunningMean:
+    @pytest.mark.parametrize(
+        ("how", "first", "second"),
+        [(REWARD_TO_GO, 27 / 6, (27 + 10 + 4) / 8), (TOTAL_RETURN, 15 / 3, (15 + 10) / 4)],
+    )
+    def test_it_is_over_all_past_steps_or_episodes(self, how: Estimator, first: float, second: float) -> None:
+        mean = RunningMean()
+        assert values(mean, how) == [0.0] * 6
+        assert learn(mean, how) == {names.BASELINE_VALUE: 0.0}
+        assert values(mean, how) == pytest.approx([first] * 6)
+        assert learn(mean, how, ALONE) == {names.BASELINE_VALUE: pytest.approx(first)}
+        assert values(mean, how) == pytest.approx([second] * 6)
+        assert mean.predict(BATCH).final == pytest.approx([second] * 3)
+
+
+class TestExponentialMovingAverage:
+    @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9, 1.0])
+    def test_it_is_0_then_the_first_batchs_mean(self, decay: float) -> None:
+        average = ExponentialMovingAverage(decay)
+        assert values(average, REWARD_TO_GO) == [0.0] * 6
+        learn(average, REWARD_TO_GO)
+        assert values(average, REWARD_TO_GO) == pytest.approx([27 / 6] * 6)
+        assert average.predict(BATCH).final == pytest.approx([27 / 6] * 3)
+
+    @pytest.mark.parametrize(
+        ("decay", "expected"),
+        [(0.0, 6.0), (0.5, (0.25 * 4.5 + 0.5 * 7 + 6) / 1.75), (1.0, (4.5 + 7 + 6) / 3)],
+    )
+    def test_each_later_batch_makes_the_former_count_less(self, decay: float, expected: float) -> None:
+        average = ExponentialMovingAverage(decay)
+        for batch in (BATCH, ALONE, batch_of(Episode([[1]], [0], [6]))):
+            learn(average, REWARD_TO_GO, batch)
+        assert values(average, REWARD_TO_GO) == pytest.approx([expected] * 6)
+
+    def test_it_is_adams_first_moment_with_its_start_corrected_for(self) -> None:
+        average, moment = ExponentialMovingAverage(0.9), 0.0
+        for step, reward in enumerate([3.0, -1.0, 4.0, 1.0, -5.0], 1):
+            batch = batch_of(Episode([[1]], [0], [reward]))
+            learn(average, REWARD_TO_GO, batch)
+            moment = 0.9 * moment + 0.1 * reward
+            assert values(average, REWARD_TO_GO, batch) == pytest.approx([moment / (1 - 0.9**step)])
+
+    def test_of_total_returns_a_batchs_mean_is_over_its_episodes(self) -> None:
+        average = ExponentialMovingAverage(0.5)
+        learn(average, TOTAL_RETURN)
+        assert learn(average, TOTAL_RETURN, ALONE) == {names.BASELINE_VALUE: pytest.approx(5.0)}
+        assert values(average, TOTAL_RETURN) == pytest.approx([(0.5 * 5 + 10) / 1.5] * 6)
+
+
+class TestPerStep:
+    def test_the_mean_is_over_those_who_have_a_step_at_that_time(self) -> None:
+        first, second, third = (6 + 10 - 1) / 3, (5 + 4) / 2, 3.0
+        assert values(PerStepMean(), REWARD_TO_GO) == pytest.approx([first, second, third, first, second, first])
+
+    def test_of_total_returns_too(self) -> None:
+        first, second, third = (6 + 10 - 1) / 3, (6 + 10) / 2, 6.0
+        assert values(PerStepMean(), TOTAL_RETURN) == pytest.approx([first, second, third, first, second, first])
+
+    def test_a_segments_steps_stand_at_their_time_in_the_episode(self) -> None:
+        batch = batch_of(Episode([[1]] * 2, [0] * 2, [1, 2]), Episode([[1]] * 2, [0] * 2, [4, 8], first=1))
+        assert values(PerStepMean(), REWARD_TO_GO, batch) == pytest.approx([3.0, 7.0, 7.0, 8.0])
+
+    def test_left_out_the_divisor_is_all_others_and_the_ended_count_0(self) -> None:
+        first = [(10 - 1) / 2, 4 / 2, 0.0]
+        second = [(6 - 1) / 2, 5 / 2]
+        assert values(LeaveOneOutPerStep(), REWARD_TO_GO) == pytest.approx([*first, *second, (6 + 10) / 2])
+
+    def test_left_out_of_one_episode_it_is_nothing(self) -> None:
+        assert values(LeaveOneOutPerStep(), REWARD_TO_GO, ALONE) == [0.0, 0.0]
+
+
+def test_the_episode_mean_is_each_episodes_own() -> None:
+    assert values(EpisodeMean(), REWARD_TO_GO) == pytest.approx([14 / 3] * 3 + [7.0] * 2 + [-1.0])
+
+
+class TestOptimalConstant:
+    """The steps' scores are 1, -1, 2 | 1, 1 | 3, so the episodes' are 2, 2, 3 and their squares 4, 4, 9."""
+
+    @staticmethod
+    def scores(batch: Batch, weights: Floats) -> Floats:
+        return episode_sums(weights * np.array([1, -1, 2, 1, 1, 3.0])[: batch.steps], batch.lengths)[:, None]
+
+    def test_of_returns_to_go(self) -> None:
+        # The weighed scores are 6 - 5 + 6 = 7, 10 + 4 = 14, -3; times the plain ones 14, 28, -9.
+        expected = [(28 - 9) / 13] * 3 + [(14 - 9) / 13] * 2 + [(14 + 28) / 8]
+        assert values(OptimalConstant(self.scores), REWARD_TO_GO) == pytest.approx(expected)
+
+    def test_of_total_returns(self) -> None:
+        # Each return times its episode's square: 24, 40, -9.
+        expected = [(40 - 9) / 13] * 3 + [(24 - 9) / 13] * 2 + [(24 + 40) / 8]
+        assert values(OptimalConstant(self.scores), TOTAL_RETURN) == pytest.approx(expected)
+
+    def test_many_parameters_are_one_vector(self) -> None:
+        def scores(batch: Batch, weights: Floats) -> Floats:
+            return self.scores(batch, weights) * np.array([0.6, 0.8])
+
+        once = values(OptimalConstant(self.scores), REWARD_TO_GO)
+        assert values(OptimalConstant(scores), REWARD_TO_GO) == pytest.approx(once)
+
+    def test_an_episodes_own_score_leaves_no_trace_however_large(self) -> None:
+        def scores(batch: Batch, weights: Floats) -> Floats:
+            return self.scores(batch, weights) * np.array([[1], [1], [1e12]])
+
+        assert values(OptimalConstant(scores), REWARD_TO_GO)[-1] == pytest.approx((14 + 28) / 8)
+
+    def test_it_does_not_leave_the_others_credits_where_their_scores_all_but_cancel(self) -> None:
+        def scores(batch: Batch, weights: Floats) -> Floats:
+            weighed = weights * np.array([0.1, 0.2, -0.3, -0.1, 0.1, 1])  # .1 + .2 - .3 is 5.6e-17
+            return episode_sums(weighed, batch.lengths)[:, None]
+
+        plain = scores(BATCH, np.ones(6))
+        assert 0 < plain[0, 0] < 1e-16
+        assert plain[1, 0] == 0
+        # The weighed scores are .6 + 1 - .9 = .7 and -1 + .4 = -.6, so the ratio is some 1e16.
+        assert values(OptimalConstant(scores), REWARD_TO_GO)[-1] == 10.0
+
+    def test_where_the_others_have_no_score_it_is_0(self) -> None:
+        def scores(batch: Batch, weights: Floats) -> Floats:
+            return self.scores(batch, weights) * np.array([[0], [0], [1]])
+
+        assert values(OptimalConstant(scores), TOTAL_RETURN) == [-1.0] * 5 + [0.0]
+
+    @BOTH
+    def test_of_one_episode_it_is_nothing(self, how: Estimator) -> None:
+        assert values(OptimalConstant(self.scores), how, ALONE) == [0.0, 0.0]
+
+
+class TestGreedyRollout:
+    """The greedy episodes pay 4, 2 | 8 | 1, 1, 1; with half a discount they return 5, 2 | 8 | 1.75, 1.5, 1."""
+
+    asked: list[Batch]
+
+    def greedy(self, batch: Batch) -> Replay:
+        self.asked = [batch]
+        return Replay(np.array([4, 2, 8, 1, 1, 1.0]), np.array([2, 1, 3]))
+
+    def test_it_is_the_return_to_go_at_the_same_time_and_0_after_the_end(self) -> None:
+        found = values(GreedyRollout(0.5, self.greedy), estimator(gamma=0.5))
+        assert found == [5.0, 2.0, 0.0, 8.0, 0.0, 1.75]
+        assert self.asked == [BATCH]
+
+    def test_with_total_returns_it_is_the_total_return(self) -> None:
+        found = values(GreedyRollout(0.5, self.greedy), estimator(gamma=0.5, credit="total_return"))
+        assert found == [5.0, 5.0, 5.0, 8.0, 8.0, 1.75]
+
+    @BOTH
+    def test_of_episodes_of_one_step_both_are_the_same(self, how: Estimator) -> None:
+        batch = batch_of(*[Episode([[1]], [0], [3])] * 3)
+        assert values(GreedyRollout(0.5, self.greedy), how, batch) == [5.0, 8.0, 1.75]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "baseline", [NoBaseline(), BatchMean(), LeaveOneOut(), PerStepMean(), LeaveOneOutPerStep(), EpisodeMean()]
+)
+def test_some_hold_no_state_and_predict_nothing(baseline: Baseline, how: Estimator) -> None:
+    before = values(baseline, how)
+    assert learn(baseline, how, ALONE) == {}
+    assert values(baseline, how) == before
     assert vars(baseline) == {}
     assert not isinstance(baseline, Predictor)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "credit"),
+    [
+        (BatchMean(), "total_return"),
+        *itertools.product([LeaveOneOut(), PerStepMean(), OptimalConstant(np.outer)], ["reward_to_go", "total_return"]),
+        (LeaveOneOutPerStep(), "reward_to_go"),
+    ],
+)
+def test_what_takes_two_episodes_is_refused_one(baseline: Baseline, credit: str) -> None:
+    (objection,) = objections(estimator(episodes=1, credit=credit), baseline)
+    assert "needs at least 2" in objection
+    assert not [*objections(estimator(episodes=2, credit=credit), baseline)]

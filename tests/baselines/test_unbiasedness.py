@@ -1,71 +1,130 @@
 """What a baseline does to the gradient in expectation: over every batch there can be, each weighed by its probability.
 
-Nothing is sampled. The environment has three episodes. First it sees A: action 1 pays 1 and ends it; action 0 pays
-nothing and leads to B, where action 0 pays -1 and action 1 pays 2. So lengths differ, and with them how many steps an
-average is over.
+Nothing is sampled, and the scores are a softmax's in closed form.
 """
 
 import itertools
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from pgexp.baselines.baseline import Baseline
+from pgexp.baselines.baseline import Baseline, Prediction, Predictor, Replay
+from pgexp.baselines.constant import Constant
+from pgexp.baselines.ema import ExponentialMovingAverage
+from pgexp.baselines.episode_mean import EpisodeMean
+from pgexp.baselines.greedy_rollout import GreedyRollout
 from pgexp.baselines.leave_one_out import LeaveOneOut
+from pgexp.baselines.leave_one_out_per_step import LeaveOneOutPerStep
+from pgexp.baselines.linear import LinearFeatures
 from pgexp.baselines.mean import BatchMean
 from pgexp.baselines.none import NoBaseline
+from pgexp.baselines.optimal_constant import OptimalConstant
+from pgexp.baselines.per_step_mean import PerStepMean
+from pgexp.baselines.running_mean import RunningMean
+from pgexp.baselines.shared_value import SharedValue
 from pgexp.baselines.value import ValueNetwork
 from pgexp.functional.arrays import Floats
-from pgexp.learning.reinforce import Reinforce
+from pgexp.functional.batch import Batch, Credit
+from pgexp.learning.estimator import Estimator
 from pgexp.networks.linear import Linear
-from tests.batches import Episode, ascended, batch_of, probabilities, reinforce, student_of
+from tests.baselines.enumeration import EPISODES, episode_scores, exact_gradient, probability, step_scores
+from tests.episodes import Episode, batch_of, credit_of, estimate, estimator
 
-A, B = [1.0, 0.0], [0.0, 1.0]
-EPISODES = (
-    Episode([A], [1], [1]),
-    Episode([A, B], [0, 0], [0, -1]),
-    Episode([A, B], [0, 1], [0, 2]),
-)
-WEIGHT = np.array([[0.2, -0.3], [-0.1, 0.5]])  # rows: the logits at A and at B
+PAST = batch_of(EPISODES[2], EPISODES[2], EPISODES[0])  # what a baseline has learnt from before the batch
 
-MakeBaseline = Callable[[], Baseline]
+MakeBaseline = Callable[[Estimator], Baseline]
+"""Returns a baseline that has learnt from the past, as the estimator credits it."""
 
 
-def probability(episode: Episode) -> float:
-    chosen = probabilities(WEIGHT, np.array(episode.observations))[range(len(episode.actions)), episode.actions]
-    return float(np.prod(chosen))
-
-
-def expected_gradient(algorithm: Reinforce, make: MakeBaseline, count: int) -> Floats:
-    """Return the mean of the update's gradient over all batches of so many episodes; each meets a fresh baseline."""
-    return sum(
-        np.prod([probability(episode) for episode in batch])
-        * ascended(algorithm, student_of(WEIGHT, make()), batch_of(*batch))
-        for batch in itertools.product(EPISODES, repeat=count)
-    )
-
-
-def exact_gradient(gamma: float = 1.0) -> Floats:
-    """Return the gradient of ``J = p_A(1) + p_A(0) gamma (2 p_B(1) - p_B(0))``, by torch."""
-    weight = torch.tensor(WEIGHT, requires_grad=True)
-    at_a, at_b = torch.softmax(weight, 1)
-    (at_a[1] + at_a[0] * gamma * (2 * at_b[1] - at_b[0])).backward()
-    return weight.grad.numpy()
+def greedy(batch: Batch) -> Replay:
+    """At A action 0 is the likelier, at B action 1."""
+    count = len(batch.lengths)
+    return Replay(np.array(EPISODES[2].rewards * count, dtype=np.float64), np.full(count, 2))
 
 
 def value_network() -> ValueNetwork:
-    linear = partial(Linear, bias=True, initialization="pytorch", gain=3.0)
-    return ValueNetwork(inputs=2, seed=0, dtype=torch.float64, network=linear, lr=0.5, fit_steps=3)
+    def linear(inputs: int, outputs: int, shape: tuple[int, ...]) -> Linear:
+        return Linear(inputs, outputs, bias=True, initialization="pytorch", gain=3.0)
+
+    return ValueNetwork(inputs=2, shape=(2,), seed=0, dtype=torch.float64, network=linear, lr=0.5, fit_steps=3)
+
+
+def shared_value() -> SharedValue:
+    def predicted(batch: Batch) -> Prediction:
+        return Prediction(batch.observations @ [2.0, -3.0], batch.final @ [2.0, -3.0])
+
+    return SharedValue(predicted, coefficient=0.5)
+
+
+def learnt(make: Callable[[], Baseline]) -> MakeBaseline:
+    """Return what makes such a baseline and lets it learn from the past."""
+
+    def made(how: Estimator) -> Baseline:
+        baseline = make()
+        baseline.update(PAST, credit_of(how, PAST))
+        return baseline
+
+    return made
+
+
+def optimal_constant() -> OptimalConstant:
+    return OptimalConstant(episode_scores)
+
+
+def after_fit(baseline: Predictor) -> Predictor:
+    """Return the mistake: a baseline that is fitted to the batch first, and used on it then."""
+
+    class Fitted(Predictor):
+        biased = False
+
+        def predict(self, batch: Batch) -> Prediction:
+            baseline.update(batch, credit_of(REWARD_TO_GO, batch))
+            return baseline.predict(batch)
+
+        def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+            return {}
+
+    return Fitted()
+
+
+def expected_gradient(how: Estimator, make: MakeBaseline, count: int, episodes: Sequence[Episode] = EPISODES) -> Floats:
+    """Return the mean of the estimate over all batches of so many episodes; each meets a baseline of its own."""
+    total = np.zeros(4)
+    for drawn in itertools.product(episodes, repeat=count):
+        batch = batch_of(*drawn)
+        found = estimate(how, make(how), batch)
+        gradient = found.weights @ step_scores(batch) / found.divisor
+        total += np.prod([probability(episode) for episode in drawn]) * gradient
+    return total
 
 
 def assert_equal(found: Floats, expected: Floats) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
-REWARD_TO_GO, TOTAL_RETURN = reinforce(), reinforce(credit="total_return")
+def assert_off(found: Floats, expected: Floats) -> None:
+    assert np.abs(found - expected).max() > 0.01
+
+
+REWARD_TO_GO, TOTAL_RETURN = estimator(), estimator(credit="total_return")
+UNBIASED = {
+    "none": learnt(NoBaseline),
+    "constant": learnt(lambda: Constant(0.7)),
+    "running_mean": learnt(RunningMean),
+    "ema": learnt(lambda: ExponentialMovingAverage(0.5)),
+    "leave_one_out": learnt(LeaveOneOut),
+    "leave_one_out_per_step": learnt(LeaveOneOutPerStep),
+    "optimal_constant": learnt(optimal_constant),
+    "linear": learnt(lambda: LinearFeatures(inputs=2, ridge=0.1)),
+    "greedy_rollout": lambda how: GreedyRollout(how.gamma, greedy),
+    "value": learnt(value_network),
+    "shared_value": learnt(shared_value),
+}
+BIASED = {"mean": learnt(BatchMean), "per_step_mean": learnt(PerStepMean), "episode_mean": learnt(EpisodeMean)}
+EACH_UNBIASED = pytest.mark.parametrize("make", UNBIASED.values(), ids=UNBIASED.keys())
 
 
 def test_the_probabilities_of_all_episodes_are_one() -> None:
@@ -73,32 +132,63 @@ def test_the_probabilities_of_all_episodes_are_one() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("make", [NoBaseline, LeaveOneOut, value_network])
-@pytest.mark.parametrize("algorithm", [REWARD_TO_GO, TOTAL_RETURN])
-def test_unbiased_baselines_leave_the_exact_gradient(algorithm: Reinforce, make: MakeBaseline, count: int) -> None:
-    assert not make().biased
-    assert_equal(expected_gradient(algorithm, make, count), exact_gradient())
+@pytest.mark.parametrize("how", [REWARD_TO_GO, TOTAL_RETURN])
+@EACH_UNBIASED
+def test_unbiased_baselines_leave_the_exact_gradient(make: MakeBaseline, how: Estimator, count: int) -> None:
+    assert not make(how).biased
+    assert_equal(expected_gradient(how, make, count), exact_gradient())
+
+
+@pytest.mark.parametrize("name", [name for name in UNBIASED if name != "none"])
+def test_they_are_no_zeros_that_leave_it(name: str) -> None:
+    baseline = UNBIASED[name](REWARD_TO_GO)
+    assert np.abs(estimate(REWARD_TO_GO, baseline, batch_of(*EPISODES)).values).max() > 0.1
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_mean_total_return_scales_the_gradient_by_1_minus_1_over_k(count: int) -> None:
-    assert_equal(expected_gradient(TOTAL_RETURN, BatchMean, count), (1 - 1 / count) * exact_gradient())
+    assert_equal(expected_gradient(TOTAL_RETURN, BIASED["mean"], count), (1 - 1 / count) * exact_gradient())
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_the_mean_return_to_go_is_biased_and_scales_no_two_states_alike(count: int) -> None:
-    assert BatchMean.biased
-    at_a, at_b = expected_gradient(REWARD_TO_GO, BatchMean, count) / exact_gradient()
+@pytest.mark.parametrize("make", BIASED.values(), ids=BIASED.keys())
+def test_the_biased_ones_scale_no_two_states_alike(make: MakeBaseline, count: int) -> None:
+    assert make(REWARD_TO_GO).biased
+    at_a, at_b = (expected_gradient(REWARD_TO_GO, make, count) / exact_gradient()).reshape(2, 2)
     assert np.abs(at_a - at_b).min() > 0.05
 
 
-@pytest.mark.parametrize("make", [NoBaseline, LeaveOneOut, value_network])
-def test_with_a_discount_the_gradient_is_exact_where_gamma_to_the_t_is_kept(make: MakeBaseline) -> None:
-    kept, dropped = (reinforce(gamma=0.7, discount_states=keep) for keep in (True, False))
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_episodes_own_mean_halves_the_gradient_where_each_step_pays_the_same(count: int) -> None:
+    paid = [replace(episode, rewards=[3.0] * len(episode.rewards)) for episode in EPISODES]
+    whole = expected_gradient(REWARD_TO_GO, UNBIASED["none"], count, paid)
+    assert_equal(expected_gradient(REWARD_TO_GO, BIASED["episode_mean"], count, paid), whole / 2)
+
+
+@pytest.mark.parametrize("name", ["running_mean", "ema", "linear", "value"])
+def test_fitted_before_it_is_used_a_baseline_would_be_biased(name: str) -> None:
+    def mistaken(how: Estimator) -> Baseline:
+        baseline = UNBIASED[name](how)
+        assert isinstance(baseline, Predictor)
+        return after_fit(baseline)
+
+    assert_off(expected_gradient(REWARD_TO_GO, mistaken, 2), exact_gradient())
+
+
+@EACH_UNBIASED
+def test_with_a_discount_returns_to_go_give_the_exact_gradient_where_gamma_to_the_t_is_kept(make: MakeBaseline) -> None:
+    kept, dropped = (estimator(gamma=0.7, discount_states=keep) for keep in (True, False))
     assert_equal(expected_gradient(kept, make, 2), exact_gradient(gamma=0.7))
-    assert np.abs(expected_gradient(dropped, make, 2) - exact_gradient(gamma=0.7)).max() > 0.01
+    assert_off(expected_gradient(dropped, make, 2), exact_gradient(gamma=0.7))
 
 
-def test_dividing_by_the_deviation_is_a_biased_choice() -> None:
-    scaled = expected_gradient(reinforce(advantage_scale="std"), LeaveOneOut, 2)
-    assert np.abs(scaled - exact_gradient()).max() > 0.01
+@EACH_UNBIASED
+def test_total_returns_which_are_discounted_themselves_give_it_where_it_is_dropped(make: MakeBaseline) -> None:
+    dropped = estimator(gamma=0.7, credit="total_return", discount_states=False)
+    assert_equal(expected_gradient(dropped, make, 2), exact_gradient(gamma=0.7))
+
+
+@pytest.mark.parametrize("scale", ["std", "episode_std"])
+def test_dividing_by_a_deviation_is_a_biased_choice(scale: str) -> None:
+    scaled = expected_gradient(estimator(advantage_scale=scale), UNBIASED["leave_one_out"], 2)
+    assert_off(scaled, exact_gradient())

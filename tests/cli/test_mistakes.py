@@ -5,9 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.cli.console import Server, shell
+from tests.conftest import CONF
 
-ROOT = "algorithm, baseline, budget, dtype, env, evaluation, network, optimizer, seed, tracking"
-MLP = "activation, hidden_gain, initialization, output_gain, widths"
+ROOT = ", ".join(
+    sorted(["seed", "dtype", "diagnostics", "budget", "env", "network", "head", "optimizer", "schedule", "baseline",
+            "algorithm", "evaluation", "tracking"])
+)  # fmt: skip
+MLP = "activation, hidden_gain, initialization, layer_norm, output_gain, widths"
 
 # What the command is given, and all that it says, with nothing heavy loaded.
 TOLD_EARLY = {
@@ -26,10 +30,13 @@ TOLD_EARLY = {
         "optimizer.amsgrad: is not in the option's YAML, but torch.optim.Adam takes it: "
         "add it, with +optimizer.amsgrad=true"
     ),
-    "network=mpl": "network: given 'mpl'; there is no such option. Did you mean 'mlp'? Known here: linear, mlp.",
+    "network=mpl": (
+        "network: given 'mpl'; there is no such option. Did you mean 'mlp'? "
+        "Known here: cnn_nature, cnn_small, gru, linear, lstm, mlp."
+    ),
     "-m seed=1,2 baseline=mean,nine": (
         "baseline: given 'nine'; there is no such option. Did you mean 'none'? "
-        "Known here: leave_one_out, mean, none, value."
+        f"Known here: {', '.join(sorted(path.stem for path in (CONF / 'baseline').iterdir()))}."
     ),
     "budget.steps=many": "budget.steps: given 'many'; must be a whole number greater than 0 or null",
     "algorithm.gamma=1.5": "algorithm.gamma: given 1.5; must be a number at least 0 and at most 1",
@@ -50,6 +57,12 @@ TOLD_EARLY = {
         "there is no class 'Mean' in the module 'pgexp.baselines.mean' (mean.py)"
     ),
     "seed=[1": "seed=[1: can't be read as key=value; quote special characters, as in 'key=\"a b\"'",
+    "env.wrappers=[{stack_size:4}]": "env.wrappers[0]._target_: given None; must be the import path of a class",
+    "env.wrappers=4": "env.wrappers: given 4; must be a list of mappings, each with its own _target_",
+    "env.wrappers=[{_target_:gymnasium.wrappers.FrameStackObservation,stack_size:4,pad:2}]": (
+        "env.wrappers[0].pad: unknown key (given 2). Known here: padding_type, stack_size."
+    ),
+    "diagnostics=some": "diagnostics: given 'some'; must be one of full, light, off",
     "seed=${sed}": "seed: Interpolation key 'sed' not found",
 }
 
@@ -58,9 +71,19 @@ TOLD_BEFORE_TRAINING = {
     "env.id=CartPole-v11": "env.id: given 'CartPole-v11'; ",
     "env.id=mine:Cluck-v0": "env.id: given 'mine:Cluck-v0'; ",
     "env.id=mien:Clock-v0": "env: mien:Clock-v0 can't be made: ",
-    "env.id=mine:Continuous-v0": (
-        "env.id: mine:Continuous-v0 acts in Box(-1.0, 1.0, (1,), float32); pgexp acts in Discrete spaces"
+    "env.id=mine:Wordy-v0": "env.id: mine:Wordy-v0 acts in Text(1, 3, ",
+    "env.id=mine:Blind-v0 evaluation.video=true": "evaluation.video: mine:Blind-v0 can't be pictured here: ",
+    "env=pendulum head=categorical": "head: CategoricalHead refuses its arguments: ",
+    "network=cnn_nature": "network: CNN refuses its arguments: ",
+    "env.wrappers=[{_target_:gymnasium.wrappers.NormalizeObservation}]": (
+        "env.wrappers: NormalizeObservation keeps statistics of its own slot from episode to episode; "
+        "env.normalize_observations=true normalises by those of the whole run"
     ),
+    "baseline=leave_one_out_per_step algorithm.credit=total_return": (
+        "algorithm.credit: given total_return; LeaveOneOutPerStep is of reward_to_go alone: "
+    ),
+    "baseline=none algorithm.credit=lambda_return": "algorithm.credit=lambda_return: needs a baseline that predicts",
+    "baseline=shared_value algorithm=natural": "algorithm.direction: is of the policy alone, but SharedValue ",
     "+env.kwargs.gravity=3": "env: CartPole-v1 can't be made: ",
     "algorithm.batch.episodes=null algorithm.batch.steps=8 baseline=none": (
         "algorithm.open_tail=bootstrap: needs a baseline that predicts an unseen observation's return, "
@@ -117,7 +140,8 @@ def test_an_unknown_environment_is_told_with_the_nearest_known_one(ready: Server
     [
         ("network: {width: [3]}", "network.width: unknown key (given [3]). Did you mean 'widths'?"),
         ("netwrok: {widths: [3]}", "netwrok: unknown key (given {'widths': [3]}). Did you mean 'network'?"),
-        ("optimizer: {shedule: linear}", "optimizer.shedule: unknown key (given 'linear'). Did you mean 'schedule'?"),
+        ("optimizer: {weight_decy: 1}", "optimizer.weight_decy: unknown key (given 1). Did you mean 'weight_decay'?"),
+        ("schedule: {fnial: 0.5}", "schedule.fnial: unknown key (given 0.5). Did you mean 'final'?"),
         ("algorithm: {btach: {steps: 3}}", "algorithm.btach: unknown key (given {'steps': 3}). Did you mean 'batch'?"),
         ("optimizer: {lr: fast}", "optimizer.lr: given 'fast'; must be a number greater than 0"),
         ("defaults: [override /network: mpl]", "network: given 'mpl'; there is no such option. Did you mean 'mlp'?"),

@@ -109,7 +109,8 @@ def test_the_policy_is_of_the_shape_that_was_asked_for(single: Done, rows: list[
     description = json.loads((single.output / "policy" / "policy.json").read_text())
     assert description["steps"] == rows[-1].steps
     assert description["env"]["id"] == "CartPole-v1"
-    assert (description["observation_size"], description["action_count"], description["first_action"]) == (4, 2, 0)
+    assert description["observation_shape"] == [4]
+    assert (description["action_space"]["kind"], description["action_space"]["counts"]) == ("discrete", [2])
 
 
 def test_the_log_tells_the_run_from_its_beginning_to_its_end(single: Done) -> None:
@@ -139,7 +140,8 @@ def test_mlflow_has_the_options_and_keys_as_params(single: Done) -> None:
         "network.widths": "[8]",
         "optimizer": "adam",
         "optimizer.lr": "0.005",
-        "optimizer.schedule": "linear",
+        "schedule": "linear",
+        "schedule.final": "0.0",
         "baseline": "mean",
         "algorithm": "reinforce",
         "algorithm.gamma": "0.99",

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+import tests.probes  # noqa: F401 - registers the probes
 from pgexp.execution.assembly import assemble
 from pgexp.schema.config import Batch, Budget, Env, Evaluation, Tracking
-from pgexp.schema.parse import HANDED_IN
+from pgexp.schema.parse import HANDED_IN, HANDED_TO_NESTED
 from tests.conftest import CONF, Compose
 
 FILES = {str(path.relative_to(CONF).with_suffix("")): path for path in sorted(CONF.rglob("*.yaml"))}
@@ -20,11 +21,26 @@ OPTIONS = [name for name in FILES if "/" in name and not name.startswith("experi
 EXPERIMENTS = [name for name in FILES if name.startswith("experiment/")]
 SECTIONS = {"env": Env, "evaluation": Evaluation, "tracking": Tracking}
 # What stands in an option's YAML and is read apart from its class.
-APART = {"algorithm": {"batch"}, "optimizer": {"schedule"}}
+APART = {"algorithm": {"batch"}}
+# What an option is chosen with, where CartPole does not suit it.
+FITTING = {
+    "head/multi_categorical": ("env.id=pgexp-probe/Dials-v0",),
+    "head/bernoulli": ("env.id=pgexp-probe/Switches-v0",),
+    "head/gaussian": ("env=pendulum",),
+    "head/squashed_gaussian": ("env=pendulum",),
+    "head/beta": ("env=pendulum",),
+    "network/cnn_nature": ("env=pong",),
+    "network/cnn_small": ("env.id=pgexp-probe/Bars-v0", "network.channels=first"),
+}
 
 
 def read(name: str) -> dict[str, Any]:
-    return yaml.safe_load(FILES[name].read_text()) or {}
+    """Return a file's keys, those of the file that it is based on among them."""
+    own = yaml.safe_load(FILES[name].read_text()) or {}
+    based_on = [base for base in own.pop("defaults", []) if isinstance(base, str) and base != "_self_"]
+    for base in based_on if "/" in name else ():
+        own = read(f"{name.partition('/')[0]}/{base}") | own
+    return own
 
 
 def targets(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -37,18 +53,20 @@ def targets(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def test_each_group_has_its_options() -> None:
     assert {name.partition("/")[0] for name in OPTIONS} == {
-        *("env", "network", "optimizer", "baseline", "algorithm", "evaluation", "tracking"),
+        *("env", "network", "head", "optimizer", "schedule", "baseline", "algorithm", "evaluation", "tracking"),
     }
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_an_option_composes_is_typed_and_builds(configured: Compose, name: str) -> None:
     group, _, option = name.partition("/")
-    config = configured(f"{group}={option}")
+    config = configured(f"{group}={option}", *FITTING.get(name, ()))
     assert config.choices[group] == option
     pack = assemble([config])
     built = {
         "network": type(pack.policy.network),
+        "head": type(pack.policy.head),
+        "schedule": type(pack.learners[0].schedule),
         "optimizer": type(pack.learners[0].student.optimizer),
         "baseline": type(pack.learners[0].student.baseline),
         "algorithm": type(pack.learners[0].algorithm),
@@ -68,7 +86,8 @@ def test_an_options_keys_are_its_constructors_parameters(name: str) -> None:
     for group, keys in targets(name):
         target = keys["_target_"]
         module, _, class_name = target.rpartition(".")
-        taken = set(inspect.signature(getattr(import_module(module), class_name)).parameters) - HANDED_IN[group]
+        handed = HANDED_IN.get(group, HANDED_TO_NESTED)
+        taken = set(inspect.signature(getattr(import_module(module), class_name)).parameters) - handed
         named = set(keys) - {"_target_"} - APART.get(group, set())
         assert named <= taken
         assert named == taken or target.startswith("torch.optim.")
@@ -76,7 +95,27 @@ def test_an_options_keys_are_its_constructors_parameters(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in OPTIONS if name.partition("/")[0] in SECTIONS])
 def test_a_sections_keys_are_its_fields(name: str) -> None:
-    assert set(read(name)) == {field.name for field in fields(SECTIONS[name.partition("/")[0]])}
+    group = name.partition("/")[0]
+    assert set(read("config").get(group, {})) | set(read(name)) == {field.name for field in fields(SECTIONS[group])}
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name.startswith("env/")])
+def test_an_environment_names_its_id_and_only_what_differs_from_every_environments(name: str) -> None:
+    every, own = read("config")["env"], read(name)
+    assert isinstance(own.pop("id"), str)
+    assert all(every[key] != value for key, value in own.items())
+
+
+def test_a_users_environment_needs_an_id_alone(configured: Compose) -> None:
+    assert configured("env=cartpole").env == Env(id="CartPole-v1")
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIONS if "wrappers" in read(name)])
+def test_a_wrappers_keys_are_its_constructors_parameters(name: str) -> None:
+    for wrapper in read(name)["wrappers"]:
+        module, _, class_name = wrapper.pop("_target_").rpartition(".")
+        taken = set(inspect.signature(getattr(import_module(module), class_name)).parameters) - {"env"}
+        assert set(wrapper) == taken
 
 
 def test_the_pairs_of_which_one_is_set_name_both() -> None:
@@ -85,8 +124,8 @@ def test_the_pairs_of_which_one_is_set_name_both() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in OPTIONS if name.startswith("optimizer/")])
-def test_every_optimizer_has_a_rate_and_a_schedule(name: str) -> None:
-    assert {"lr", "schedule"} < set(read(name))
+def test_every_optimizer_has_a_rate(name: str) -> None:
+    assert "lr" in read(name)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -5,27 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+import tests.probes  # noqa: F401 - registers the probes
 from pgexp.execution.assembly import assemble
 from pgexp.learning.evaluator import Subject
 from pgexp.learning.trainer import train
 from pgexp.schema.config import RunConfig
-from tests.conftest import Compose
+from tests.conftest import CONF, Compose
 
-BASELINES = ("none", "mean", "leave_one_out", "value")
-OPTIMIZERS = [
-    "adadelta",
-    "adafactor",
-    "adagrad",
-    "adam",
-    "adamax",
-    "adamw",
-    "asgd",
-    "nadam",
-    "radam",
-    "rmsprop",
-    "rprop",
-    "sgd",
-]
+BASELINES = sorted(path.stem for path in (CONF / "baseline").glob("*.yaml"))
+OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
 SHORT = ("budget.steps=1500", "network.widths=[16,16]", "evaluation.every=null", "evaluation.final_episodes=4")
 
 History = tuple[list[dict[str, float]], dict[str, torch.Tensor], list[float]]
@@ -40,6 +28,7 @@ def trained(configs: list[RunConfig]) -> list[History]:
         rows[update.run].append(update.metrics)
     subjects = [Subject(config.seed, "final") for config in configs]
     outcomes = pack.evaluator.evaluate(pack.stacked, subjects, 4, greedy=False)
+    pack.close()
     parameters = [{name: tensor[run] for name, tensor in pack.stacked.items()} for run in range(len(configs))]
     return [
         (rows[run], parameters[run], outcomes[run].returns.tolist() + outcomes[run].lengths.tolist())
@@ -90,7 +79,7 @@ def test_every_optimizer_keeps_the_bits(configured: Compose, optimizer: str) -> 
         ("env=acrobot", "algorithm.batch.episodes=1", "env.max_episode_steps=60", "baseline=none"),
         ("env=mountaincar", "algorithm.batch.episodes=2", "algorithm.time_limit=bootstrap"),
         ("algorithm.advantage_scale=std", "algorithm.entropy_coefficient=0.01", "algorithm.max_grad_norm=0.5"),
-        ("algorithm.discount_states=true", "optimizer.schedule=cosine"),
+        ("algorithm.discount_states=true", "schedule=cosine"),
     ],
     ids=lambda overrides: " ".join(overrides),
 )
@@ -99,12 +88,48 @@ def test_every_shape_and_setting_keeps_the_bits(configured: Compose, overrides: 
     assert_packing_never_shows(config)
 
 
+SEGMENTS = ("algorithm.batch.episodes=null", "algorithm.batch.steps=16", "env.slots=2", "budget.steps=200")
+CONTINUOUS = ("env=pendulum", "env.max_episode_steps=20", "budget.steps=200", "algorithm.batch.episodes=2")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (*CONTINUOUS, "head=gaussian"),
+        (*CONTINUOUS, "head=gaussian", "head.std=network", "head.bounds=tanh", "dtype=float64"),
+        (*CONTINUOUS, "head=squashed_gaussian"),
+        (*CONTINUOUS, "head=beta"),
+        (*SEGMENTS, "env=mountaincar_continuous", "env.normalize_observations=true", "algorithm.return_scale=std"),
+        (*SEGMENTS, "env.id=pgexp-probe/Switches-v0", "baseline=mean", "algorithm.open_tail=drop"),
+        (*SEGMENTS, "env.id=pgexp-probe/Dials-v0"),
+        (*SEGMENTS, "network=gru"),
+        (*SEGMENTS, "network=lstm", "network.units=1", "baseline=shared_value", "dtype=float64"),
+        (*SEGMENTS, "network.layer_norm=true", "network.activation=tanh", "baseline=shared_value"),
+        (*SEGMENTS, "env.id=pgexp-probe/Bars-v0", "network=cnn_small", "network.channels=first"),
+        (*SEGMENTS, "env=frozenlake", "network=linear", "network.bias=false"),
+        (*SEGMENTS, "env=blackjack", "algorithm.credit=n_step_return"),
+        (*SEGMENTS, "env=lunarlander", "algorithm.credit=lambda_return"),
+        (*SEGMENTS, "env=bipedalwalker", "env.vectorization=async"),
+        (*SEGMENTS, "env=halfcheetah_v4", "env.normalize_observations=true", "algorithm.time_limit=bootstrap"),
+        (*SEGMENTS, "env.wrappers=[{_target_:gymnasium.wrappers.FrameStackObservation,stack_size:2}]"),
+        (*SEGMENTS, "algorithm=natural", "optimizer=sgd", "algorithm.direction.exact_up_to=0"),
+        (*CONTINUOUS, "algorithm=natural", "optimizer=sgd", "optimizer.lr=1", "network.widths=[8]", "baseline=mean"),
+        ("network=linear", "algorithm=natural", "optimizer=sgd", "diagnostics=full"),
+        ("diagnostics=off", "algorithm.reward_clip=0.5", "algorithm.advantage_scale=episode_std", "schedule=step"),
+    ],
+    ids=lambda overrides: " ".join(overrides),
+)
+def test_every_ingredient_keeps_the_bits(configured: Compose, overrides: tuple[str, ...]) -> None:
+    short = ("budget.steps=400", "evaluation.every=null", "evaluation.final_episodes=4", "evaluation.slots=4")
+    assert_packing_never_shows(configured(*short, *overrides))
+
+
 def test_runs_of_one_pack_may_differ_in_all_but_shape(configured: Compose) -> None:
     configs = [
         configured(*SHORT, "seed=1", "baseline=none", "optimizer.lr=0.01"),
         configured(*SHORT, "seed=1", "baseline=value", "optimizer=sgd", "budget.steps=700"),
         configured(*SHORT, "seed=2", "baseline=mean", "algorithm.gamma=0.9", "algorithm.entropy_coefficient=0.1"),
-        configured(*SHORT, "seed=9", "baseline=leave_one_out", "optimizer.schedule=constant"),
+        configured(*SHORT, "seed=9", "baseline=leave_one_out", "schedule=constant"),
     ]
     for packed, config in zip(trained(configs), configs, strict=True):
         assert_same(packed, trained([config])[0])

@@ -12,7 +12,7 @@ from pgexp.storage.tables import write_tables
 from tests.conftest import Compose
 from tests.execution.conftest import Train, Trained
 
-NAN = "the gradient's norm is nan (loss nan)"
+NAN = "the gradient's norm is nan"
 
 
 def deed(what: str, seed: int, episode: int) -> tuple[str, str]:
@@ -54,26 +54,36 @@ def test_a_run_that_finished_has_all_its_record(clock: Compose, experiment: Trai
     assert_policy_is_kept(trained)
 
 
+def test_an_action_without_bounds_is_described_without_bounds(clock: Compose, experiment: Train) -> None:
+    trained = experiment(clock("env.id=tests.execution.own.mine:Blind-v0")).run()
+    kept = json.loads((trained.folders[0] / "policy" / "policy.json").read_text())
+    assert kept["action_space"] == {"kind": "box", "size": 4, "counts": [], "low": [None] * 4, "high": [None] * 4}
+
+
 def test_a_policy_is_kept_with_what_it_takes_to_act_by_it(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("dtype=float64")).run()
     assert json.loads((trained.folders[0] / "policy" / "policy.json").read_text()) == {
-        "action_count": 2,
-        "distribution": "Categorical",
+        "action_space": {"kind": "discrete", "size": 1, "counts": [2], "low": [], "high": []},
         "dtype": "float64",
         "env": {
             "id": "tests.execution.own.mine:Clock-v0",
             "kwargs": {},
             "max_episode_steps": None,
             "slots": None,
+            "vectorization": "auto",
+            "wrappers": [],
+            "normalize_observations": False,
+            "clip_observations": 10.0,
         },
-        "first_action": 0,
+        "head": {"_target_": "pgexp.networks.heads.automatic.AutomaticHead"},
         "network": {
             "_target_": "pgexp.networks.linear.Linear",
             "bias": True,
             "gain": 1.0,
             "initialization": "zeros",
         },
-        "observation_size": 1,
+        "observation_shape": [1],
+        "shared_value": False,
         "steps": 32,
     }
 

@@ -29,7 +29,7 @@ DIFFERING_WITHIN = [
     "budget.steps=100",
     "optimizer=sgd",
     "optimizer.lr=0.5",
-    "optimizer.schedule=cosine",
+    "schedule=cosine",
     "baseline=none",
     "baseline.fit_steps=9",
     "algorithm.gamma=0.5",
@@ -106,8 +106,8 @@ def test_a_key_that_is_set_in_some_configurations_only_is_told_there(composed: C
 
 def test_parameters_are_flat_and_begin_with_the_options(composed: Composed) -> None:
     found = parameters(composed("seed=3 network.widths=[4,5] +env.kwargs.gravity=1.5"))
-    assert list(found)[:5] == ["env", "network", "optimizer", "baseline", "algorithm"]
-    assert list(found.values())[:5] == ["cartpole", "mlp", "adam", "value", "reinforce"]
+    assert list(found)[:7] == ["env", "network", "head", "optimizer", "schedule", "baseline", "algorithm"]
+    assert list(found.values())[:7] == ["cartpole", "mlp", "auto", "adam", "linear", "value", "reinforce"]
     expected = {
         "seed": 3,
         "dtype": "float32",
@@ -116,7 +116,7 @@ def test_parameters_are_flat_and_begin_with_the_options(composed: Composed) -> N
         "env.kwargs.gravity": 1.5,
         "network.widths": "[4, 5]",
         "optimizer.betas": "[0.9, 0.999]",
-        "optimizer.schedule": "linear",
+        "schedule.final": 0.0,
         "baseline.network.output_gain": 1.0,
         "algorithm.batch.episodes": 8,
         "algorithm.discount_states": False,

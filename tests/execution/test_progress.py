@@ -100,4 +100,4 @@ def test_a_line_of_a_large_sweep_fits_the_width_that_logs_have(clock: Clock) -> 
     with ProgressDisplay(console, 1000) as display:
         clock.now += 10
         display.part(0, 1)(1.0, 12_345_678.0, [-1234.5])
-    assert shown(console) == "training 1000 runs: 100%  12,345,678 steps/s  mean return -1234.5\n"
+    assert shown(console) == "training 1000 runs: 100%  12,345,678 steps/s  mean return -1,234.5\n"

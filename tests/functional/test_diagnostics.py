@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from pgexp.functional.diagnostics import explained_variance
+from pgexp.functional.diagnostics import dead_units, explained_variance, sum_variance
 
 TARGET = np.array([1.0, 2.0, 3.0, 6.0])  # mean 3, variance (4 + 1 + 0 + 9) / 4 = 3.5
 
@@ -32,3 +33,15 @@ def test_a_prediction_worse_than_a_constant_is_negative() -> None:
 def test_where_the_target_does_not_vary_there_is_no_such_number(target: float) -> None:
     assert explained_variance(np.array([1.0, 2.0, 4.0]), np.full(3, target)) is None
     assert explained_variance(np.array([1.0]), np.array([target])) is None
+
+
+def test_the_variance_of_a_sum_is_estimated_from_how_its_parts_differ() -> None:
+    # parts 1, 3, 5 in the first component: mean 3, squares 4 + 0 + 4; none in the second: 8 * 3 / 2
+    assert sum_variance(np.array([[1.0, 2.0], [3.0, 2.0], [5.0, 2.0]])) == pytest.approx(12.0)
+
+
+def test_a_unit_is_dead_that_gives_the_same_on_every_row() -> None:
+    first = torch.tensor([[0.0, 1.0, -1.0], [0.0, 2.0, -1.0]])
+    second = torch.tensor([[0.0], [1e-6]])
+    assert dead_units([first]) == pytest.approx(2 / 3)
+    assert dead_units([first, second]) == pytest.approx(2 / 4)

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
-from pgexp.functional.distributions import Categorical
+from pgexp.functional.distributions.categorical import Categorical
 
 LARGEST = float(np.nextafter(np.float32(1), np.float32(0)))  # the largest noise there is
 
@@ -46,7 +46,7 @@ class TestAgainstTorch:
         assert torch.autograd.gradcheck(distribution.kl, (outputs, other))
 
     def test_what_it_takes(self, count: int) -> None:
-        assert Categorical(count).outputs == count
+        assert Categorical(count).parameters == count
         assert Categorical(count).noise_size == 1
 
 

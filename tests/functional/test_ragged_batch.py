@@ -19,6 +19,9 @@ def batch() -> Batch:
         truncated=np.array([False, True, False]),
         final=np.array([[20.0, 21.0], [22.0, 23.0], [24.0, 25.0]]),
         returns=np.array([6.0, 4.0, 111.0]),
+        slots=np.array([0, 0, 1]),
+        numbers=np.array([4, 5, 2]),
+        memory=np.array([[0.0], [0.0], [0.5]]),
     )
 
 
@@ -52,3 +55,14 @@ def test_a_selection_may_be_empty(batch: Batch) -> None:
     nothing = batch.select(np.zeros(3, dtype=bool))
     assert nothing.steps == 0
     assert nothing.observations.shape == (0, 2)
+
+
+def test_each_episode_alone_is_a_batch_of_its_own(batch: Batch) -> None:
+    parts = [*batch.episodes()]
+    assert [steps for _, steps in parts] == [slice(0, 3), slice(3, 4), slice(4, 6)]
+    assert [part.rewards.tolist() for part, _ in parts] == [[1.0, 2.0, 3.0], [4.0], [5.0, 6.0]]
+    assert [(part.first.tolist(), part.numbers.tolist(), part.memory.tolist()) for part, _ in parts] == [
+        ([0], [4], [[0.0]]),
+        ([0], [5], [[0.0]]),
+        ([10], [2], [[0.5]]),
+    ]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgexp.functional.arrays import Floats, Ints
-from pgexp.functional.returns import discounted_sums, episode_sums, starts, times
+from pgexp.functional.returns import discounted_sums, episode_sums, lambda_returns, n_step_returns, starts, times
 
 
 def floats(*values: float) -> Floats:
@@ -96,3 +96,49 @@ def test_sums_starts_and_times_of_episodes() -> None:
     assert starts(lengths).tolist() == [0, 3, 4]
     assert times(lengths, ints(0, 0, 0)).tolist() == [0, 1, 2, 0, 0, 1]
     assert times(lengths, ints(7, 0, 100)).tolist() == [7, 8, 9, 0, 100, 101]
+
+
+class TestWithValues:
+    """Two episodes, of three steps and of one, by hand: gamma = 1/2; the first is cut where V is 8, the second ends."""
+
+    REWARDS, LENGTHS = np.array([1.0, 2.0, 4.0, 3.0]), np.array([3, 1])
+    VALUES, TAILS = np.array([2.0, 6.0, 10.0, 5.0]), np.array([8.0, 0.0])
+    # errors r + V'/2 - V: 1 + 3 - 2 = 2, 2 + 5 - 6 = 1, 4 + 4 - 10 = -2, and 3 + 0 - 5 = -2
+    TO_GO = (1 + (2 + (4 + 8 / 2) / 2) / 2, 2 + (4 + 8 / 2) / 2, 4 + 8 / 2, 3.0)
+
+    def lambdas(self, gae_lambda: float) -> list[float]:
+        return lambda_returns(self.REWARDS, self.LENGTHS, self.VALUES, self.TAILS, 0.5, gae_lambda).tolist()
+
+    def steps(self, n: int) -> list[float]:
+        return n_step_returns(self.REWARDS, self.LENGTHS, self.VALUES, self.TAILS, 0.5, n).tolist()
+
+    def test_the_advantage_sums_errors_that_fade_by_gamma_lambda(self) -> None:
+        half = [2 + 1 / 4 - 2 / 16, 1 - 2 / 4, -2.0, -2.0]
+        assert self.lambdas(0.5) == pytest.approx([v + a for v, a in zip(self.VALUES, half, strict=True)])
+
+    def test_lambda_0_and_one_step_are_the_same(self) -> None:
+        assert self.lambdas(0.0) == pytest.approx([4.0, 7.0, 8.0, 3.0])
+        assert self.steps(1) == pytest.approx([4.0, 7.0, 8.0, 3.0])
+
+    def test_two_steps_look_two_rewards_ahead_where_there_are_two(self) -> None:
+        assert self.steps(2) == pytest.approx([1 + 2 / 2 + 10 / 4, 2 + 4 / 2 + 8 / 4, 8.0, 3.0])
+
+    def test_lambda_1_and_more_steps_than_there_are_give_the_return_to_go(self) -> None:
+        assert self.lambdas(1.0) == pytest.approx(self.TO_GO)
+        assert self.steps(3) == pytest.approx(self.TO_GO)
+        assert self.steps(100) == pytest.approx(self.TO_GO)
+
+    @pytest.mark.parametrize("n", [1, 2, 3, 7])
+    def test_n_step_returns_equal_their_definition(self, n: int) -> None:
+        draws = np.random.default_rng(0)
+        lengths = np.array([5, 1, 9, 2])
+        rewards, values, tails = draws.normal(size=17), draws.normal(size=17), draws.normal(size=4)
+        expected, begin = [], 0
+        for length, tail in zip(lengths, tails, strict=True):
+            later = [*values[begin : begin + length], tail]
+            for t in range(length):
+                last = min(t + n, length)
+                seen = sum(0.9 ** (k - t) * rewards[begin + k] for k in range(t, last))
+                expected.append(seen + 0.9 ** (last - t) * later[last])
+            begin += length
+        assert n_step_returns(rewards, lengths, values, tails, 0.9, n).tolist() == pytest.approx(expected)

@@ -12,8 +12,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from pgexp.envs.dynamics import CartPole
-from pgexp.functional.distributions import Categorical
+from pgexp.envs.dynamics.cartpole import CartPole
+from pgexp.functional.distributions.bernoulli import Bernoulli
+from pgexp.functional.distributions.beta import Beta
+from pgexp.functional.distributions.categorical import Categorical
+from pgexp.functional.distributions.distribution import Distribution
+from pgexp.functional.distributions.gaussian import Gaussian
+from pgexp.functional.distributions.multi_categorical import MultiCategorical
+from pgexp.functional.distributions.squashed_gaussian import SquashedGaussian
 from pgexp.functional.products import stacked_product
 from pgexp.networks.layers import ACTIVATIONS
 from pgexp.networks.parameters import select
@@ -73,6 +79,51 @@ def test_sampling(rows: int, dtype: torch.dtype) -> None:
 def test_modes(rows: int, dtype: torch.dtype) -> None:
     for actions in SIZES:
         assert_rows_are_independent(Categorical(actions).mode, drawn(RUNS, rows, actions, dtype=dtype).round())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("operation", [torch.exp, torch.log1p, torch.tanh])
+def test_elementwise_operations_of_distributions_and_heads(
+    operation: Callable[[Tensor], Tensor], dtype: torch.dtype
+) -> None:
+    """On tensors as they come, and on parts of a last axis, whose elements do not lie side by side."""
+    for rows, width in itertools.product(SIZES, SIZES):
+        x = drawn(RUNS, rows, width + 3, dtype=dtype).abs()
+        assert_rows_are_independent(operation, x)
+        assert_rows_are_independent(lambda x: operation(x[..., 1:-2]), x)
+
+
+VECTORS: dict[str, Callable[[int], Distribution]] = {
+    "multi_categorical": lambda size: MultiCategorical(tuple(2 + d % 4 for d in range(size))),
+    "bernoulli": Bernoulli,
+    "gaussian": Gaussian,
+    "squashed_gaussian": SquashedGaussian,
+    "beta": Beta,
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", SIZES)
+@pytest.mark.parametrize("name", VECTORS)
+def test_vectors_of_actions(name: str, rows: int, dtype: torch.dtype) -> None:
+    """Samples and modes of parameters that fill their tensor, and of such as share it with others."""
+    for size in (1, 2, 3, 6, 17):
+        family = VECTORS[name](size)
+        parameters = 1 + drawn(RUNS, rows, family.parameters + 1, dtype=dtype).abs()
+        noise = torch.from_numpy(family.noise(np.random.default_rng(0), RUNS * rows)).reshape(RUNS, rows, -1)
+        assert_rows_are_independent(family.sample, parameters[..., 1:], noise)
+        assert_rows_are_independent(lambda x, z, f=family: f.sample(x[..., :-1], z), parameters, noise)
+        assert_rows_are_independent(family.mode, parameters[..., 1:])
+        assert_rows_are_independent(lambda x, f=family: f.mode(x[..., :-1]), parameters)
+
+
+@pytest.mark.parametrize("rows", SIZES)
+def test_switches_where_the_noise_is_at_their_probability_to_the_last_bit(rows: int) -> None:
+    for size in SIZES:
+        parameters = drawn(RUNS, rows, size, dtype=torch.float32)
+        noise = torch.sigmoid(parameters)
+        for beside in (noise, noise.nextafter(torch.ones(())), noise.nextafter(torch.zeros(()))):
+            assert_rows_are_independent(Bernoulli(size).sample, parameters, beside)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

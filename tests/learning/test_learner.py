@@ -9,12 +9,14 @@ import pytest
 
 from pgexp.baselines.baseline import Baseline
 from pgexp.functional.batch import Batch
+from pgexp.functional.moments import Moments
 from pgexp.learning.algorithm import Algorithm, Student
 from pgexp.learning.learner import Learner
-from pgexp.learning.schedules import SCHEDULES
+from pgexp.learning.schedules import Constant, Cosine, Exponential, Linear, Schedule, Step
 from pgexp.schema import names
 from pgexp.schema.config import Budget
-from tests.batches import Episode, batch_of, student_of
+from tests.batches import student_of
+from tests.episodes import Episode, batch_of
 
 
 @dataclass
@@ -29,13 +31,14 @@ class Watching(Algorithm):
     def biases(self, baseline: Baseline) -> Sequence[str]:
         return []
 
-    def update(self, student: Student, batch: Batch) -> dict[str, float]:
+    def update(self, student: Student, batch: Batch, progress: float) -> dict[str, float]:
         self.rates.append(student.optimizer.param_groups[0]["lr"])
         return {"loss/own": 7.0}
 
 
-def learner(schedule: str = "constant", **budget: int) -> Learner:
-    return Learner(student_of(np.zeros((1, 2))), Watching(), schedule, 2.0, Budget(**budget))
+def learner(schedule: Schedule | None = None, **budget: int) -> Learner:
+    student = student_of(np.zeros((1, 2)))
+    return Learner(student, Watching(), schedule or Constant(), 2.0, Budget(**budget), Moments.none(1))
 
 
 def episode(length: int, end: str = "terminated", first: int = 0) -> Episode:
@@ -73,24 +76,39 @@ def test_a_budget_may_be_of_finished_episodes() -> None:
 @pytest.mark.parametrize(
     ("schedule", "rates"),
     [
-        ("constant", [2.0, 2.0, 2.0]),
-        ("linear", [2.0, 2 * 0.6, 2 * 0.2]),
-        ("cosine", [2.0, 1 + cos(0.4 * pi), 1 + cos(0.8 * pi)]),
+        (Constant(), [2.0, 2.0, 2.0]),
+        (Constant(warmup=0.8), [0.0, 1.0, 2.0]),
+        (Linear(), [2.0, 2 * 0.6, 2 * 0.2]),
+        (Linear(warmup=0.2, final=0.5), [0.0, 2 * (1 - 0.25 / 2), 2 * (1 - 0.75 / 2)]),
+        (Cosine(), [2.0, 1 + cos(0.4 * pi), 1 + cos(0.8 * pi)]),
+        (Step(drops=2, factor=0.1), [2.0, 0.2, 0.02]),
+        (Exponential(final=0.25), [2.0, 2 * 0.25**0.4, 2 * 0.25**0.8]),
     ],
 )
-def test_a_schedule_is_of_the_steps_at_the_updates_start(schedule: str, rates: list[float]) -> None:
+def test_a_schedule_is_of_the_steps_at_the_updates_start(schedule: Schedule, rates: list[float]) -> None:
     own = learner(schedule, steps=10)
     told = [own.learn(FOUR_STEPS)[names.LEARNING_RATE] for _ in range(3)]
     assert own.algorithm.rates == pytest.approx(rates)
     assert told == own.algorithm.rates
 
 
-def test_schedules_begin_at_1_and_fall_to_0() -> None:
-    assert {name: (schedule(0.0), schedule(0.5), schedule(1.0)) for name, schedule in SCHEDULES.items()} == {
-        "constant": (1.0, 1.0, 1.0),
-        "linear": (1.0, 0.5, 0.0),
-        "cosine": (1.0, pytest.approx(0.5), 0.0),
-    }
+@pytest.mark.parametrize(
+    ("schedule", "factors"),
+    [
+        (Constant(), (1.0, 1.0, 1.0)),
+        (Constant(warmup=1.0), (0.0, 0.5, 1.0)),
+        (Linear(), (1.0, 0.5, 0.0)),
+        (Linear(final=0.5), (1.0, 0.75, 0.5)),
+        (Cosine(), (1.0, 0.5, 0.0)),
+        (Cosine(final=0.2), (1.0, 0.6, 0.2)),
+        (Step(drops=1, factor=0.5), (1.0, 0.5, 0.5)),
+        (Step(drops=3, factor=0.5), (1.0, 0.25, 0.125)),
+        (Exponential(final=0.01), (1.0, 0.1, 0.01)),
+        (Exponential(final=0.01, warmup=0.5), (0.0, 1.0, 0.01)),
+    ],
+)
+def test_schedules_at_the_begin_the_middle_and_the_end(schedule: Schedule, factors: tuple[float, ...]) -> None:
+    assert [schedule(progress) for progress in (0.0, 0.5, 1.0)] == pytest.approx(factors)
 
 
 def test_a_row_tells_of_the_episodes_that_ended() -> None:

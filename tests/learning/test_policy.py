@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from pgexp.functional.distributions import Categorical
-from pgexp.learning.policy import Policy
 from pgexp.networks.linear import Linear
 from pgexp.networks.parameters import stack
+from tests.batches import policy_of
 
-POLICY = Policy(Linear(2, 3, bias=True, initialization="pytorch", gain=1.0), Categorical(3), torch.float64)
+NO_MEMORY = torch.zeros(2, 2, 0)
+POLICY = policy_of(Linear(2, 3, bias=True, initialization="pytorch", gain=1.0), 3)
 
 
 def test_first_parameters_are_the_seeds_whatever_the_global_generator_does() -> None:
@@ -21,7 +21,7 @@ def test_first_parameters_are_the_seeds_whatever_the_global_generator_does() -> 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_first_parameters_are_drawn_in_double_precision_and_rounded(dtype: torch.dtype) -> None:
-    rounded = Policy(POLICY.network, POLICY.distribution, dtype).initial(3)
+    rounded = policy_of(POLICY.network, 3, dtype).initial(3)
     assert all(torch.equal(tensor, POLICY.initial(3)[name].to(dtype)) for name, tensor in rounded.items())
 
 
@@ -30,10 +30,11 @@ def test_each_run_samples_with_its_own_noise_or_takes_its_mode() -> None:
     stacked["0.weight"][:] = 0
     stacked["0.bias"][:] = torch.tensor([[0.5, 0.25, 0.25], [0.25, 0.25, 0.5]]).log()
     observations, noise = torch.zeros(2, 2, 2, dtype=torch.float64), torch.tensor([[0.4, 0.6], [0.4, 0.6]])
-    assert POLICY.act(stacked, observations, noise.unsqueeze(-1)).tolist() == [[0, 1], [1, 2]]
-    assert POLICY.act(stacked, observations, None).tolist() == [[0, 0], [2, 2]]
+    assert POLICY.act(stacked, observations, NO_MEMORY, noise.unsqueeze(-1)).actions.tolist() == [[0, 1], [1, 2]]
+    assert POLICY.act(stacked, observations, NO_MEMORY, None).actions.tolist() == [[0, 0], [2, 2]]
 
 
 def test_acting_records_no_gradient() -> None:
     stacked = {name: tensor.requires_grad_() for name, tensor in stack([POLICY.initial(0)]).items()}
-    assert not POLICY.act(stacked, torch.zeros(1, 1, 2, dtype=torch.float64), torch.zeros(1, 1, 1)).requires_grad
+    observations, noise = torch.zeros(1, 1, 2, dtype=torch.float64), torch.zeros(1, 1, 1)
+    assert not POLICY.act(stacked, observations, torch.zeros(1, 1, 0), noise).samples.requires_grad

@@ -1,31 +1,26 @@
 """One update of REINFORCE equals a calculation by hand, on a linear softmax policy in double precision."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from pgexp.baselines.baseline import Baseline
+from pgexp.baselines.baseline import Baseline, Prediction
 from pgexp.baselines.leave_one_out import LeaveOneOut
 from pgexp.baselines.mean import BatchMean
 from pgexp.baselines.none import NoBaseline
-from pgexp.functional.arrays import Floats
+from pgexp.baselines.running_mean import RunningMean
+from pgexp.baselines.shared_value import SharedValue
 from pgexp.functional.batch import Batch, Credit
 from pgexp.learning.algorithm import DivergenceError, Student
-from pgexp.networks.parameters import leaves, stack
+from pgexp.networks.linear import Linear
+from pgexp.networks.parameters import stack, views
 from pgexp.schema import names
-from tests.batches import (
-    Episode,
-    Stub,
-    ascended,
-    batch_of,
-    probabilities,
-    reinforce,
-    student_of,
-    sum_of_scores,
-    weight_of,
-)
+from tests.batches import Stub, ascended, policy_of, probabilities, reinforce, student_of, sum_of_scores, weight_of
+from tests.episodes import Episode, batch_of
 
 WEIGHT = np.array([[0.3, -0.2, 0.1], [0.0, 0.5, -0.4]])
 BATCH = batch_of(
@@ -120,6 +115,65 @@ def test_the_entropys_gradient_is_that_of_its_mean_over_steps() -> None:
     np.testing.assert_allclose(found - plain, 0.7 * expected, rtol=1e-10)
 
 
+def test_the_entropys_weight_follows_its_schedule() -> None:
+    plain = ascended(reinforce(), student_of(WEIGHT), BATCH)
+    for progress, share in ((0.0, 1.0), (0.25, 0.75), (1.0, 0.0)):
+        algorithm, student = reinforce(entropy_coefficient=0.7, entropy_schedule="linear"), student_of(WEIGHT)
+        told = algorithm.update(student, BATCH, progress)
+        whole = ascended(reinforce(entropy_coefficient=0.7), student_of(WEIGHT), BATCH) - plain
+        np.testing.assert_allclose(weight_of(student) - WEIGHT - plain, share * whole, rtol=1e-8, atol=1e-12)
+        assert told[names.ENTROPY_COEFFICIENT] == pytest.approx(0.7 * share)
+
+
+def test_returns_are_scaled_by_what_was_returned_before_and_by_the_first_batch_alone_itself() -> None:
+    algorithm, student = reinforce(return_scale="std"), student_of(WEIGHT)
+    student.optimizer.param_groups[0]["lr"] = 0.0
+    twice = replace(BATCH, rewards=2 * BATCH.rewards)
+    plain = reinforce().update(student, BATCH, 0.0)[names.POLICY_LOSS]
+    losses = [algorithm.update(student, batch, 0.0)[names.POLICY_LOSS] for batch in (BATCH, twice, BATCH)]
+    both = np.std([*TO_GO, *(2 * np.array(TO_GO))])
+    assert losses == pytest.approx([plain / np.std(TO_GO), 2 * plain / np.std(TO_GO), plain / both])
+
+
+def test_what_remembers_returns_meets_them_in_one_unit_from_the_first_batch_on() -> None:
+    algorithm, student = reinforce(return_scale="std", diagnostics="full"), student_of(WEIGHT, RunningMean())
+    large = replace(BATCH, rewards=1e3 * BATCH.rewards)
+    told = [algorithm.update(student, large, 0.0) for _ in range(3)]
+    assert told[0][names.VARIANCE_LEFT] == 1.0
+    assert max(row[names.VARIANCE_LEFT] for row in told[1:]) < 2.0  # 1e5 if the first were in units of rewards
+
+
+class TestSharedNetwork:
+    """A linear network of three logits and a value, all of one weight."""
+
+    WEIGHTS = np.hstack([WEIGHT, [[0.4], [-0.6]]])
+
+    def student(self, coefficient: float) -> Student:
+        weight = torch.from_numpy(self.WEIGHTS.copy()).unsqueeze(0).requires_grad_()
+        policy = replace(policy_of(Linear(2, 4, bias=False, initialization="zeros", gain=1.0), 3), shared=True)
+        parameters = {"0.weight": weight}
+        baseline = SharedValue(partial(policy.predict, parameters), coefficient)
+        return Student(policy, parameters, torch.optim.SGD([weight], lr=1.0), baseline)
+
+    def test_one_step_serves_the_policy_and_the_value(self) -> None:
+        student = self.student(0.3)
+        reinforce().update(student, BATCH, 0.0)
+        moved = weight_of(student) - self.WEIGHTS
+        values = BATCH.observations @ self.WEIGHTS[:, 3]
+        expected = sum_of_scores(WEIGHT, BATCH, np.array(TO_GO) - values) / EPISODES
+        np.testing.assert_allclose(moved[:, :3], expected, rtol=1e-10)
+        of_value = -0.3 * 2 * BATCH.observations.T @ (values - TO_GO) / STEPS
+        np.testing.assert_allclose(moved[:, 3], of_value, rtol=1e-10)
+
+    def test_a_cut_episode_goes_on_with_the_value_of_its_final_observation(self) -> None:
+        batch = batch_of(Episode([[1, 0]], [0], [2], "truncated", final=[3, 1]))
+        student = self.student(1.0)
+        reinforce(gamma=0.5, time_limit="bootstrap").update(student, batch, 0.0)
+        advantage = 2 + 0.5 * (3 * 0.4 - 0.6) - 0.4
+        moved = (weight_of(student) - self.WEIGHTS)[:, :3]
+        np.testing.assert_allclose(moved, sum_of_scores(WEIGHT, batch, [advantage]), rtol=1e-10)
+
+
 class TestClipping:
     def test_the_step_has_the_largest_norm_and_the_gradients_direction(self) -> None:
         plain = ascended(reinforce(), student_of(WEIGHT), BATCH)
@@ -133,16 +187,18 @@ class TestClipping:
 
     def test_the_norm_that_is_told_is_the_one_before(self) -> None:
         norm = np.linalg.norm(ascended(reinforce(), student_of(WEIGHT), BATCH))
-        told = reinforce(max_grad_norm=0.5).update(student_of(WEIGHT), BATCH)[names.GRADIENT_NORM]
+        told = reinforce(max_grad_norm=0.5).update(student_of(WEIGHT), BATCH, 0.0)[names.GRADIENT_NORM]
         assert told == pytest.approx(norm, rel=1e-12)
 
     def test_it_is_a_runs_own(self) -> None:
         stacked = stack([{"0.weight": torch.from_numpy(WEIGHT)}] * 2)
         small = batch_of(Episode([[1, 0]], [0], [1e-3]))
         for run, batch in enumerate((BATCH, small)):
-            own, like = leaves(stacked, run), student_of(WEIGHT)
+            own, like = views(stacked, run), student_of(WEIGHT)
+            own["0.weight"].requires_grad_()
             optimizer = torch.optim.SGD(own.values(), lr=1.0)
-            reinforce(max_grad_norm=0.5).update(Student(like.policy, own, optimizer, NoBaseline()), batch)
+            student = Student(like.policy, own, optimizer, NoBaseline())
+            reinforce(max_grad_norm=0.5).update(student, batch, 0.0)
         steps = stacked["0.weight"].numpy() - WEIGHT
         assert np.linalg.norm(steps[0]) == pytest.approx(0.5)
         np.testing.assert_allclose(steps[1], sum_of_scores(WEIGHT, small, [1e-3]), rtol=1e-9)
@@ -151,7 +207,7 @@ class TestClipping:
 class TestMetrics:
     def test_they_are_of_the_policy_before_the_step_but_the_divergence(self) -> None:
         student = student_of(WEIGHT, Stub(1.0))
-        told = reinforce().update(student, BATCH)
+        told = reinforce().update(student, BATCH, 0.0)
         p, q = probabilities(WEIGHT, BATCH.observations), probabilities(weight_of(student), BATCH.observations)
         advantage = np.array(TO_GO) - 1
         log_prob = np.log(p[range(STEPS), BATCH.actions])
@@ -162,6 +218,8 @@ class TestMetrics:
             names.GRADIENT_NORM: pytest.approx(np.linalg.norm(weight_of(student) - WEIGHT)),
             names.ADVANTAGE_MEAN: pytest.approx(advantage.mean()),
             names.ADVANTAGE_STD: pytest.approx(advantage.std()),
+            names.EXPLAINED_VARIANCE: 0.0,
+            names.VALUE_BIAS: pytest.approx(-advantage.mean()),
         }
 
 
@@ -170,23 +228,23 @@ class TestOrder:
         calls: list[str] = []
 
         class Told(Stub):
-            def values(self, batch: Batch, credit: Credit) -> Floats:
-                calls.append("values")
-                return super().values(batch, credit)
+            def predict(self, batch: Batch) -> Prediction:
+                calls.append("predict")
+                return super().predict(batch)
 
             def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
                 calls.append("update")
                 return super().update(batch, credit)
 
         student = student_of(WEIGHT, Told())
-        reinforce().update(student, BATCH)
-        reinforce().update(student, BATCH)
-        assert calls == ["values", "update", "values", "update"]
+        reinforce().update(student, BATCH, 0.0)
+        reinforce().update(student, BATCH, 0.0)
+        assert calls == ["predict", "update", "predict", "update"]
 
     def test_a_baseline_learns_the_credits(self) -> None:
         for credit, expected in (("reward_to_go", TO_GO), ("total_return", TOTAL)):
             stub = Stub()
-            reinforce(credit=credit, advantage_scale="std").update(student_of(WEIGHT, stub), BATCH)
+            reinforce(credit=credit, advantage_scale="std").update(student_of(WEIGHT, stub), BATCH, 0.0)
             assert stub.learnt[0].of_steps.tolist() == expected
 
 
@@ -195,7 +253,7 @@ class TestOrder:
 def test_a_gradient_that_is_not_finite_changes_nothing_and_is_told(reward: float) -> None:
     student = student_of(WEIGHT)
     with pytest.raises(DivergenceError, match="the gradient's norm is"):
-        reinforce().update(student, batch_of(Episode([[1, 0]], [0], [reward])))
+        reinforce().update(student, batch_of(Episode([[1, 0]], [0], [reward])), 0.0)
     assert np.array_equal(weight_of(student), WEIGHT)
 
 
@@ -203,7 +261,7 @@ def test_a_step_that_leaves_no_finite_policy_is_a_divergence() -> None:
     student = student_of(WEIGHT)
     student.optimizer.param_groups[0]["lr"] = 1e308
     with pytest.raises(DivergenceError):
-        reinforce().update(student, BATCH)
+        reinforce().update(student, BATCH, 0.0)
 
 
 class TestObjections:

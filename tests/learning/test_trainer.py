@@ -89,7 +89,7 @@ class TestDivergence:
                 assert torch.equal(tensor[0], pack.stacked[name][run])
 
     def test_its_parameters_stay_what_they_were_before(self, pack_on: MakePack) -> None:
-        constant = (*self.SETTINGS, "optimizer.schedule=constant")
+        constant = (*self.SETTINGS, "schedule=constant")
         pack = pack_on("Poisoned", *constant, seeds=[1], poisoned=self.POISONED)
         before = pack_on("Poisoned", *constant, "budget.steps=48", seeds=[1])  # three updates of 16 steps
         trained(pack)

@@ -1,43 +1,20 @@
 """Networks compute, run by run, what torch's own functions compute; parameters are drawn each from its own stream."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pgexp.networks.linear import Linear
-from pgexp.networks.mlp import MLP
-from pgexp.networks.network import Network
-from pgexp.networks.parameters import Parameters, stack, streams
+from pgexp.networks.parameters import streams
+from tests.networks.built import drawn, linear, mlp, one_runs, stacked
 
 RUNS, ROWS = 3, 5
 
 
-def mlp(inputs: int = 4, outputs: int = 2, **changed: Any) -> MLP:
-    settings = {
-        "widths": [8, 6],
-        "activation": "tanh",
-        "initialization": "pytorch",
-        "hidden_gain": 1.0,
-        "output_gain": 1.0,
-    }
-    return MLP(inputs, outputs, **{**settings, **changed})
-
-
-def linear(inputs: int = 4, outputs: int = 2, **changed: Any) -> Linear:
-    return Linear(inputs, outputs, **{"bias": True, "initialization": "pytorch", "gain": 1.0, **changed})
-
-
-def stacked(network: Network) -> Parameters:
-    """Return parameters of three runs, those of seeds 0, 1 and 2."""
-    return stack([network.initial(streams(seed, "init")) for seed in range(RUNS)])
-
-
 def inputs(size: int = 4) -> Tensor:
-    return torch.randn(RUNS, ROWS, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return drawn(RUNS, ROWS, size)
 
 
 class TestForward:
@@ -63,18 +40,57 @@ class TestForward:
         found = network(parameters, x)
         assert found.shape == (RUNS, ROWS, 2)
         for run in range(RUNS):
-            own = {key: tensor[run] for key, tensor in parameters.items()}
+            own = one_runs(parameters, run)
             h = activation(functional.linear(x[run], own["0.weight"].T, own["0.bias"]))
             h = activation(functional.linear(h, own["1.weight"].T, own["1.bias"]))
             torch.testing.assert_close(found[run], functional.linear(h, own["2.weight"].T, own["2.bias"]))
 
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+    def test_hidden_layers_may_be_normalised_before_their_activation(self, dtype: torch.dtype) -> None:
+        network, x = mlp(layer_norm=True, activation="relu"), inputs().to(dtype)
+        initial = stacked(network, RUNS, dtype)
+        parameters = {name: tensor + drawn(*tensor.shape, dtype=dtype) for name, tensor in initial.items()}
+        found = network(parameters, x)
+        for run in range(RUNS):
+            own, h = one_runs(parameters, run), x[run]
+            for layer, width in (("0", 8), ("1", 6)):
+                norm = torch.nn.LayerNorm(width, dtype=dtype)
+                norm.load_state_dict({"weight": own[f"{layer}.scale"], "bias": own[f"{layer}.shift"]})
+                h = torch.relu(norm(functional.linear(h, own[f"{layer}.weight"].T, own[f"{layer}.bias"])))
+            torch.testing.assert_close(found[run], functional.linear(h, own["2.weight"].T, own["2.bias"]))
+
+    def test_normalised_units_have_mean_zero_and_deviation_one_at_first(self) -> None:
+        network = mlp(layer_norm=True, widths=[50], activation="leaky_relu", hidden_gain=30.0)
+        (units,) = network.hidden(stacked(network), inputs())
+        before = torch.where(units < 0, 100 * units, units)  # leaky ReLU undone
+        torch.testing.assert_close(before.mean(-1), torch.zeros(RUNS, ROWS, dtype=torch.float64), atol=1e-12, rtol=0)
+        torch.testing.assert_close(
+            before.square().mean(-1), torch.ones(RUNS, ROWS, dtype=torch.float64), rtol=1e-4, atol=0
+        )
+
+    @pytest.mark.parametrize("layer_norm", [False, True])
+    def test_the_hidden_units_are_those_that_the_outputs_are_computed_from(self, layer_norm: bool) -> None:
+        network, x = mlp(layer_norm=layer_norm), inputs()
+        parameters = stacked(network)
+        first, second = network.hidden(parameters, x)
+        assert first.shape == (RUNS, ROWS, 8)
+        assert second.shape == (RUNS, ROWS, 6)
+        assert first.abs().max() < 1  # after the tanh
+        (again,) = mlp(layer_norm=layer_norm, widths=[8]).hidden(parameters, x)
+        assert torch.equal(first, again)  # and not written over by the second layer
+        torch.testing.assert_close(
+            network(parameters, x), second @ parameters["2.weight"] + parameters["2.bias"].unsqueeze(1)
+        )
+
     def test_an_mlp_without_hidden_layers_is_linear(self) -> None:
         parameters = stacked(mlp(widths=[]))
         torch.testing.assert_close(mlp(widths=[])(parameters, inputs()), linear()(parameters, inputs()))
+        assert mlp(widths=[]).hidden(parameters, inputs()) == []
 
+    @pytest.mark.parametrize("layer_norm", [False, True])
     @pytest.mark.parametrize("name", ["relu", "tanh", "leaky_relu"])
-    def test_gradients_are_right_and_inputs_are_left_as_they_are(self, name: str) -> None:
-        network, x = mlp(activation=name, widths=[3]), inputs()
+    def test_gradients_are_right_and_inputs_are_left_as_they_are(self, name: str, layer_norm: bool) -> None:
+        network, x = mlp(activation=name, widths=[3], layer_norm=layer_norm), inputs()
         before = x.clone()
         parameters = {key: tensor.requires_grad_() for key, tensor in stacked(network).items()}
         keys = [*parameters]
@@ -103,7 +119,7 @@ class TestInitial:
 
     def test_the_global_generator_is_not_touched(self) -> None:
         before = torch.random.get_rng_state()
-        for initialization in ("orthogonal", "xavier", "kaiming", "pytorch", "zeros"):
+        for initialization in ("orthogonal", "xavier", "kaiming", "pytorch", "constant", "zeros"):
             mlp(initialization=initialization).initial(streams(0))
         assert torch.equal(torch.random.get_rng_state(), before)
 

@@ -13,6 +13,8 @@ Given = Callable[..., dict[str, Any]]
 DEFAULTS = {
     "env": "cartpole",
     "network": "mlp",
+    "head": "auto",
+    "schedule": "linear",
     "optimizer": "adam",
     "baseline": "value",
     "algorithm": "reinforce",
@@ -25,9 +27,9 @@ DEFAULTS = {
 def given() -> Given:
     """Return a function from changes, values by dotted key, to the default config so changed."""
     root = yaml.safe_load((CONF / "config.yaml").read_text())
-    shipped = {key: root[key] for key in ("seed", "dtype", "budget")}
+    shipped = {key: root[key] for key in ("seed", "dtype", "diagnostics", "budget")}
     for group, option in DEFAULTS.items():
-        shipped[group] = yaml.safe_load((CONF / group / f"{option}.yaml").read_text())
+        shipped[group] = root.get(group, {}) | yaml.safe_load((CONF / group / f"{option}.yaml").read_text())
 
     def config(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
         changed = deepcopy(shipped)

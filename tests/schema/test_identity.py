@@ -20,9 +20,10 @@ OF_NO_CONSEQUENCE = {
     "tracking.experiment",
     "tracking.points",
     "evaluation.video",
+    "env.vectorization",
     "choices.baseline",
 }
-SHAPING = ("dtype", "env.", "network.", "batch.", "evaluation.")
+SHAPING = ("dtype", "env.", "network.", "head.", "batch.", "evaluation.")
 
 
 @pytest.fixture
@@ -82,8 +83,21 @@ def test_the_configurations_key_is_the_runs_without_the_seed(run: RunConfig) -> 
 
 def test_the_structures_key_is_of_what_shapes_the_program(run: RunConfig) -> None:
     others = {place[1:]: other for place, other in variants(run)}
+    del others["baseline._target_"]  # no class is there to be read
     changed = {place for place, other in others.items() if structure_key(other) != structure_key(run)}
     assert changed == {place for place in others if f"{place}.".startswith(SHAPING)} - OF_NO_CONSEQUENCE
+
+
+def test_runs_whose_baseline_shares_the_network_train_apart_from_those_whose_does_not(given: Given) -> None:
+    own, none, shared = (
+        parse(given({"baseline": {"_target_": f"pgexp.baselines.{target}", **arguments}}))
+        for target, arguments in (
+            ("constant.Constant", {"value": 0.0}),
+            ("none.NoBaseline", {}),
+            ("shared_value.SharedValue", {"coefficient": 0.5}),
+        )
+    )
+    assert structure_key(own) == structure_key(none) != structure_key(shared)
 
 
 def test_the_order_of_keys_does_not_matter(given: Given) -> None:

@@ -22,7 +22,7 @@ def problems(config: dict[str, Any]) -> dict[str, str]:
 def test_what_is_given_is_typed(given: Given) -> None:
     changes = {"seed": 3, "optimizer.betas": [0.5, 0.9], "baseline.network.widths": [7], "algorithm.batch.episodes": 6}
     run = parse(given(changes), {"baseline": "value"})
-    assert (run.seed, run.dtype, run.schedule) == (3, "float32", "linear")
+    assert (run.seed, run.dtype, run.schedule.name) == (3, "float32", "Linear")
     assert (run.batch.steps, run.batch.episodes, run.slots) == (None, 6, 6)
     assert run.optimizer.target == "torch.optim.Adam"
     assert run.optimizer.arguments["betas"] == (0.5, 0.9)
@@ -36,6 +36,8 @@ def test_what_is_given_is_typed(given: Given) -> None:
 def test_without_choices_the_classes_names_stand_in(given: Given) -> None:
     assert parse(given()).choices == {
         "network": "MLP",
+        "head": "AutomaticHead",
+        "schedule": "Linear",
         "optimizer": "Adam",
         "baseline": "ValueNetwork",
         "algorithm": "Reinforce",
@@ -44,7 +46,6 @@ def test_without_choices_the_classes_names_stand_in(given: Given) -> None:
 
 def test_what_is_read_apart_is_no_argument_of_the_option(given: Given) -> None:
     run = parse(given())
-    assert "schedule" not in run.optimizer.arguments
     assert "batch" not in run.algorithm.arguments
     assert "_target_" not in run.algorithm.arguments
 
@@ -70,7 +71,8 @@ def test_whole_numbers_stand_for_floats(given: Given) -> None:
         ("network.output_gain", -0.5, "given -0.5; must be a number at least 0"),
         ("optimizer.lr", 0, "given 0; must be a number greater than 0"),
         ("optimizer.lr", "fast", "given 'fast'; must be a number greater than 0"),
-        ("optimizer.schedule", "step", "given 'step'; must be one of constant, linear, cosine"),
+        ("schedule.final", 2, "given 2; must be a number at least 0 and at most 1"),
+        ("diagnostics", "some", "given 'some'; must be one of full, light, off"),
         ("optimizer.betas", [0.9], "given [0.9]; must be a list of 2: a number, a number"),
         ("baseline.fit_steps", 0, "given 0; must be a whole number greater than 0"),
         ("baseline.network", "mlp", "given 'mlp'; must be a mapping with its own _target_"),

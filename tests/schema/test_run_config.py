@@ -28,7 +28,7 @@ def test_slots_that_are_given_are_taken(given: Given) -> None:
 
 
 def test_runs_of_a_pack_are_equal_in_what_shapes_the_program_and_in_nothing_else() -> None:
-    assert set(shaping_fields()) == {"dtype", "env", "network", "batch", "evaluation"}
+    assert set(shaping_fields()) == {"dtype", "env", "network", "head", "batch", "evaluation"}
 
 
 def test_a_required_field_has_no_default_and_an_optional_one_has_its_own() -> None:

@@ -15,6 +15,9 @@ from pgexp.schema.types import Factory, Fraction, NonNegativeFloat, PositiveFloa
 OURS = [
     "pgexp.networks.mlp.MLP",
     "pgexp.networks.linear.Linear",
+    "pgexp.networks.cnn.CNN",
+    "pgexp.networks.gru.GRU",
+    "pgexp.networks.lstm.LSTM",
     "pgexp.baselines.none.NoBaseline",
     "pgexp.baselines.mean.BatchMean",
     "pgexp.baselines.leave_one_out.LeaveOneOut",
@@ -47,7 +50,7 @@ def test_annotations_are_read_in_the_vocabulary_of_types() -> None:
     read = parameters("pgexp.learning.reinforce.Reinforce")
     assert read["episodes"].annotation == int | None
     assert read["gamma"].annotation == Fraction
-    assert read["credit"].annotation == Literal["reward_to_go", "total_return"]
+    assert read["time_limit"].annotation == Literal["end", "bootstrap"]
     assert read["entropy_coefficient"].annotation == NonNegativeFloat
     assert read["max_grad_norm"].annotation == PositiveFloat | None
     assert parameters("pgexp.networks.mlp.MLP")["widths"].annotation == list[PositiveInt]

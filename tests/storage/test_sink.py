@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgexp.storage import sink
-from pgexp.storage.mlflow_client import MlflowClient, MlflowException
+from pgexp.storage.mlflow_client import MlflowException, connect
 from pgexp.storage.mlflow_sink import MlflowSink
 from pgexp.storage.record import Record
 from pgexp.storage.sink import SinkProcess, SinkState
@@ -19,7 +19,7 @@ LONG = 120.0  # seconds after which a sink that hangs fails its test
 
 
 def statuses(record: Record) -> dict[str, str]:
-    client = MlflowClient(record.tracking.uri)
+    client = connect(record.tracking.uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     return {run.info.run_name: run.info.status for run in client.search_runs(experiments)}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, Text
 from torch import Tensor
 
 from pgexp.baselines.baseline import Baseline
@@ -104,13 +104,27 @@ class Clock(gym.Env[np.ndarray, int]):
         return np.array([self._time], dtype=np.float32)
 
 
-class Continuous(Clock):
-    """A clock with a continuous action, which no policy here can take."""
+class Wordy(Clock):
+    """A clock that is told a word, which no policy here can say."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.action_space = Box(-1.0, 1.0, (1,), np.float32)
+        self.action_space = Text(3)
 
 
+class Blind(Clock):
+    """A clock of which there is no picture, and whose action has no bounds."""
+
+    metadata = {"render_modes": [], "render_fps": 10}  # noqa: RUF012 - Gymnasium's way
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action_space = Box(-np.inf, np.inf, (2, 2), np.float32)
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        return super().step(int(action.sum() > 0))
+
+
+gym.register("Blind-v0", Blind)
 gym.register("Clock-v0", Clock)
-gym.register("Continuous-v0", Continuous)
+gym.register("Wordy-v0", Wordy)

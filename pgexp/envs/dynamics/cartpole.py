@@ -1,35 +1,11 @@
-"""Dynamics written for arrays, for environments whose own stepping would be the bottleneck.
+"""CartPole."""
 
-Each equals Gymnasium's environment of the same id bit for bit: same first states from the same seed, same states,
-observations, rewards and ends.
-"""
-
-from abc import ABC, abstractmethod
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 
-from pgexp.functional.arrays import Flags, Floats, Ints, Observations
-
-States = Floats
-
-
-class Dynamics(ABC):
-    """A transition function over M rows; a row's result depends on that row alone."""
-
-    state_size: ClassVar[int]
-
-    @abstractmethod
-    def initial(self, generator: np.random.Generator) -> States:
-        """Return the first state, [D], of an episode."""
-
-    @abstractmethod
-    def step(self, state: States, action: Ints) -> tuple[States, Floats, Flags]:
-        """Return the next states, [M, D], the rewards and whether each terminated, [M]."""
-
-    @abstractmethod
-    def observe(self, state: States) -> Observations:
-        """Return the observations, [M, O]."""
+from pgexp.envs.dynamics.dynamics import Dynamics, States, columns
+from pgexp.functional.arrays import Actions, Flags, Floats, Observations
 
 
 class CartPole(Dynamics):
@@ -50,9 +26,9 @@ class CartPole(Dynamics):
         """Return position, velocity, angle and angular velocity, each uniform within 0.05."""
         return generator.uniform(low=-0.05, high=0.05, size=(4,))
 
-    def step(self, state: States, action: Ints) -> tuple[States, Floats, Flags]:
+    def step(self, state: States, action: Actions) -> tuple[States, Floats, Flags]:
         """Return the states one Euler step of 0.02 s later; the reward is 1 on every step, the last included."""
-        _, x_dot, theta, theta_dot = np.ascontiguousarray(state.T)
+        _, x_dot, theta, theta_dot = columns(state)
         force = np.where(action == 1, self._FORCE, -self._FORCE)
         cos, sin = np.cos(theta), np.sin(theta)
         temp = (force + self._POLE_MOMENT * np.square(theta_dot) * sin) / self._TOTAL_MASS
@@ -68,6 +44,3 @@ class CartPole(Dynamics):
     def observe(self, state: States) -> Observations:
         """Return the state in single precision."""
         return state.astype(np.float32)
-
-
-DYNAMICS: Final[dict[str, type[Dynamics]]] = {"CartPole-v0": CartPole, "CartPole-v1": CartPole}

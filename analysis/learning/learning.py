@@ -1,0 +1,101 @@
+"""Trains shipped experiments, ten seeds each, and holds what they reach to what they promise.
+
+    python analysis/learning/learning.py [--seeds 10] [--workers 2] [EXPERIMENT ...] [OVERRIDE ...]
+
+Without names it trains all. The score of a seed is the mean return of its final evaluation; the table shows their
+interquartile mean, with a 95 % bootstrap interval over seeds, and how many environment steps each seed took. It exits
+with 1 where a promise is not kept.
+"""
+
+from pgexp.schema import determinism
+
+determinism.pin()
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from statistics import mean
+
+PROMISED = {
+    "none": 475.0,
+    "acrobot": -90.0,
+    "frozenlake": 0.65,
+    "inverted_pendulum": 950.0,
+    "lunarlander": 150.0,
+    "halfcheetah": 500.0,
+}
+"""The least IQM of each experiment's final evaluation; `none` is the default, CartPole."""
+
+
+def trained(overrides: Sequence[str], seeds: Sequence[int]) -> list[tuple[float, int]]:
+    """Return each seed's final mean return and the steps it took."""
+    import torch
+    from hydra import compose, initialize_config_dir
+
+    from pgexp.cli.config import typed
+    from pgexp.cli.folder import config_folder
+    from pgexp.execution.assembly import assemble
+    from pgexp.learning.evaluator import Subject
+    from pgexp.learning.trainer import train
+
+    torch.set_num_threads(1)
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = typed(compose("config", overrides=list(overrides)), {})
+    pack = assemble([replace(config, seed=seed) for seed in seeds])
+    failed = {update.run for update in train(pack.collector, pack.stacked, pack.learners) if update.failure}
+    subjects, settings = [Subject(seed, "final") for seed in seeds], config.evaluation
+    outcomes = pack.evaluator.evaluate(pack.stacked, subjects, settings.final_episodes, settings.greedy)
+    pack.close()
+    return [
+        (float("nan") if run in failed else float(outcome.returns.mean()), pack.learners[run].steps)
+        for run, outcome in enumerate(outcomes)
+    ]
+
+
+def line(name: str, scores: Sequence[float], steps: Sequence[int], seconds: float) -> bool:
+    """Print an experiment's line; return whether it keeps its promise."""
+    from pgexp.statistics.estimates import interquartile_mean
+    from pgexp.statistics.intervals import bootstrap_interval
+
+    iqm = float(interquartile_mean(scores))
+    low, high = bootstrap_interval(scores, interquartile_mean) or (iqm, iqm)
+    kept = iqm >= PROMISED[name]
+    print(
+        f"{name:<20}{mean(steps):>12,.0f}{iqm:>10.2f}  [{low:.2f}, {high:.2f}]{mean(scores):>10.2f}"
+        f"{min(scores):>10.2f}{max(scores):>10.2f}{PROMISED[name]:>10.2f}  {'kept' if kept else 'NOT KEPT'}"
+        f"{seconds:>8.0f} s",
+        flush=True,
+    )
+    return kept
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("words", nargs="*", metavar="EXPERIMENT or OVERRIDE")
+    arguments = parser.parse_args()
+    overrides = [word for word in arguments.words if "=" in word]
+    chosen = [word for word in arguments.words if "=" not in word] or list(PROMISED)
+    print(
+        f"{'experiment':<20}{'steps':>12}{'IQM':>10}  [95 % interval]{'mean':>10}{'min':>10}{'max':>10}{'promised':>10}"
+    )
+    kept = []
+    with ProcessPoolExecutor(arguments.workers, get_context("spawn")) as workers:
+        for name in chosen:
+            begun = time.perf_counter()
+            parts = [range(arguments.seeds)[i :: arguments.workers] for i in range(arguments.workers)]
+            words = [f"experiment={name}", "evaluation.every=null", *overrides]
+            found = [pair for part in workers.map(trained, [words] * len(parts), parts) for pair in part]
+            scores, steps = zip(*found, strict=True)
+            kept.append(line(name, scores, steps, time.perf_counter() - begun))
+    sys.exit(not all(kept))
+
+
+if __name__ == "__main__":
+    main()

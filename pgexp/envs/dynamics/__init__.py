@@ -1,0 +1,1 @@
+"""Dynamics written for arrays, one environment a file."""

@@ -1,0 +1,119 @@
+"""Between Gymnasium's spaces and rows of numbers: observations laid flat, actions as their space has them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from gymnasium import Space, spaces
+from numpy.typing import NDArray
+
+from pgexp.functional.arrays import Actions
+from pgexp.functional.spaces import ActionSpace
+
+Row = NDArray[Any]  # [O]
+Write = Callable[[Any, Row], None]
+Hand = Callable[[Actions], Sequence[Any]]
+
+_PLAIN = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+
+
+class Spaces(NamedTuple):
+    """What an environment's observations and actions are, in Gymnasium's terms."""
+
+    observation: Space[Any]
+    action: Space[Any]
+
+
+def unread(space: Space[Any]) -> Iterator[Space[Any]]:
+    """Yield the parts of an observation space that are no fixed number of numbers."""
+    if isinstance(space, spaces.Tuple | spaces.Dict):
+        for part in _parts(space).values():
+            yield from unread(part)
+    elif not isinstance(space, _PLAIN):
+        yield space
+
+
+def observation_shape(space: Space[Any]) -> tuple[int, ...]:
+    """Return a Box's own shape; (O,) of what is laid flat from other spaces."""
+    return tuple(space.shape) if isinstance(space, spaces.Box) else (spaces.flatdim(space),)
+
+
+def observation_dtype(space: Space[Any]) -> Literal["uint8"] | None:
+    """Return what observations are kept in: bytes where they are pictures, else None, numbers of the policy's type."""
+    picture = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) >= 2
+    return "uint8" if picture else None
+
+
+def writer(space: Space[Any]) -> Write:
+    """Return a function that lays an observation flat into a row, the numbers of ``gymnasium.spaces.flatten``."""
+    match space:
+        case spaces.Discrete():
+            return _one_hot(np.array([-space.start]))
+        case spaces.MultiDiscrete():
+            begins = np.cumsum(space.nvec) - space.nvec.ravel()
+            return _one_hot(begins - space.start.ravel())
+        case spaces.Tuple() | spaces.Dict():
+            return _one_after_another(_parts(space))
+    size = spaces.flatdim(space)
+
+    def copy(observation: Any, row: Row) -> None:
+        row[:] = np.reshape(observation, size)
+
+    return copy
+
+
+def _parts(space: spaces.Tuple[Any] | spaces.Dict) -> dict[Any, Space[Any]]:
+    return dict(space.spaces) if isinstance(space, spaces.Dict) else dict(enumerate(space.spaces))
+
+
+def _one_hot(offsets: NDArray[np.int64]) -> Write:
+    def write(observation: Any, row: Row) -> None:
+        row[:] = 0
+        row[np.ravel(observation) + offsets] = 1
+
+    return write
+
+
+def _one_after_another(parts: dict[Any, Space[Any]]) -> Write:
+    ends = np.cumsum([spaces.flatdim(part) for part in parts.values()]).tolist()
+    places = [
+        (key, writer(part), slice(begin, end))
+        for (key, part), begin, end in zip(parts.items(), [0, *ends], ends, strict=False)
+    ]
+
+    def write(observation: Any, row: Row) -> None:
+        for key, write_part, place in places:
+            write_part(observation[key], row[place])
+
+    return write
+
+
+def action_space(space: Space[Any]) -> ActionSpace | None:
+    """Return the space in plain numbers, or None where no policy here can act in it."""
+    match space:
+        case spaces.Discrete():
+            return ActionSpace("discrete", 1, counts=(int(space.n),))
+        case spaces.MultiDiscrete():
+            return ActionSpace("multi_discrete", space.nvec.size, counts=tuple(space.nvec.ravel().tolist()))
+        case spaces.MultiBinary():
+            return ActionSpace("multi_binary", int(np.prod(space.shape)))
+        case spaces.Box() if np.issubdtype(space.dtype, np.floating):
+            bounds = (tuple(map(float, np.ravel(bound))) for bound in (space.low, space.high))
+            return ActionSpace("box", int(np.prod(space.shape)), (), *bounds)
+    return None
+
+
+def hander(space: Space[Any]) -> Hand:
+    """Return a function from actions, [M] or [M, D] and counted from 0, to the M objects that the environment takes."""
+    shape, dtype = tuple(space.shape or ()), space.dtype
+    start = np.asarray(getattr(space, "start", 0))
+
+    def hand(actions: Actions) -> Sequence[Any]:
+        moved = (actions.reshape(len(actions), *shape) + start).astype(dtype)
+        return [moved[i, ...] for i in range(len(moved))]
+
+    def hand_whole_numbers(actions: Actions) -> Sequence[Any]:
+        numbers: list[int] = (actions + start).tolist()
+        return numbers
+
+    return hand_whole_numbers if isinstance(space, spaces.Discrete) else hand

@@ -1,0 +1,1 @@
+"""Distributions of actions over a network's outputs, one family a file."""

@@ -1,0 +1,58 @@
+"""The distribution over vectors of switches, each on or off independently of the others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from pgexp.functional.distributions.distribution import Distribution
+
+
+@dataclass(frozen=True)
+class Bernoulli(Distribution):
+    """The distribution over vectors of `size` zeros and ones, whose parameters are the logits ``log(p / (1 - p))``."""
+
+    size: int
+
+    @property
+    def parameters(self) -> int:
+        """The logits, one a component."""
+        return self.size
+
+    @property
+    def noise_size(self) -> int:
+        """One uniform number a component."""
+        return self.size
+
+    def noise(self, generator: np.random.Generator, count: int) -> NDArray[np.float32]:
+        """Return uniform draws from [0, 1), [count, D]."""
+        return generator.random((count, self.size), dtype=np.float32)
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Return 1 where the noise is below p.
+
+        p is ``(1 + tanh(l / 2)) / 2``, for torch.sigmoid's rows depend on how many there are.
+        """
+        return (noise < 0.5 + 0.5 * torch.tanh(0.5 * parameters)).long()
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """Return 1 where p is above one half."""
+        return (parameters > 0).long()
+
+    def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
+        """Return ``sum_d log p_d(a_d)``, with ``p(1) = sigmoid(l)`` and ``p(0) = sigmoid(-l)``."""
+        return logsigmoid(torch.where(action == 1, parameters, -parameters)).sum(-1)
+
+    def entropy(self, parameters: Tensor) -> Tensor:
+        """Return ``- sum_d (p_d log p_d + (1 - p_d) log(1 - p_d))``."""
+        p, q = torch.sigmoid(parameters), torch.sigmoid(-parameters)
+        return -(p * logsigmoid(parameters) + q * logsigmoid(-parameters)).sum(-1)
+
+    def kl(self, old: Tensor, new: Tensor) -> Tensor:
+        """Return ``sum_d (p_d log(p_d / p'_d) + (1 - p_d) log((1 - p_d) / (1 - p'_d)))``, p' the new probabilities."""
+        on = torch.sigmoid(old) * (logsigmoid(old) - logsigmoid(new))
+        off = torch.sigmoid(-old) * (logsigmoid(-old) - logsigmoid(-new))
+        return (on + off).sum(-1)

@@ -1,0 +1,93 @@
+"""The beta distribution: a vector whose components lie between 0 and 1, each by itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+from torch import Tensor
+
+from pgexp.functional.distributions.distribution import Distribution
+
+HALF_STEP = 2.0**-25  # NumPy's uniform float32 numbers are multiples of 2^-24; their cells' middles are never 0 or 1
+
+
+@dataclass(frozen=True)
+class Beta(Distribution):
+    """The distribution over (0, 1)^D with parameters [alpha, beta], D of each, none below 1 (Chou et al. 2017).
+
+    So the density has one maximum and no pole. The learning's functions are computed in double precision, whatever the
+    parameters': where alpha and beta are large, logarithms of Gamma in the thousands cancel.
+    """
+
+    size: int
+
+    @property
+    def parameters(self) -> int:
+        """Alpha and beta, one of each a component."""
+        return 2 * self.size
+
+    @property
+    def noise_size(self) -> int:
+        """One uniform number a component."""
+        return self.size
+
+    def noise(self, generator: np.random.Generator, count: int) -> NDArray[np.float32]:
+        """Return uniform draws from [0, 1), [count, D]."""
+        return generator.random((count, self.size), dtype=np.float32)
+
+    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
+        """Return the x at which the cumulative probability is the noise (inverse transform), computed in float64."""
+        alpha, beta = _halves(parameters.detach())
+        x = betaincinv(alpha.numpy(), beta.numpy(), noise.double().numpy() + HALF_STEP)
+        return _inside(torch.from_numpy(x).to(parameters.dtype))
+
+    def mode(self, parameters: Tensor) -> Tensor:
+        """Return ``(alpha - 1) / (alpha + beta - 2)``; 1/2 where both are 1 and all x are equal."""
+        above = parameters - 1 + torch.finfo(parameters.dtype).tiny
+        alpha, beta = above.chunk(2, -1)
+        return _inside(alpha / (alpha + beta))
+
+    def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
+        """Return ``sum_d ((alpha_d - 1) log x_d + (beta_d - 1) log(1 - x_d) - log B(alpha_d, beta_d))``."""
+        (alpha, beta), x = _halves(parameters), action.double()
+        each = (alpha - 1) * x.log() + (beta - 1) * (-x).log1p() - _log_beta(alpha, beta)
+        return each.sum(-1).to(parameters.dtype)
+
+    def entropy(self, parameters: Tensor) -> Tensor:
+        """Return the sum over components of the differential entropy, psi the logarithmic derivative of Gamma.
+
+        ``log B(alpha, beta) - (alpha - 1) psi(alpha) - (beta - 1) psi(beta) + (alpha + beta - 2) psi(alpha + beta)``
+        """
+        alpha, beta = _halves(parameters)
+        own = (alpha - 1) * alpha.digamma() + (beta - 1) * beta.digamma()
+        each = _log_beta(alpha, beta) - own + (alpha + beta - 2) * (alpha + beta).digamma()
+        return each.sum(-1).to(parameters.dtype)
+
+    def kl(self, old: Tensor, new: Tensor) -> Tensor:
+        """Return the sum over components of, with new parameters primed,
+
+        ``log(B(alpha', beta') / B(alpha, beta)) + (alpha - alpha') E[log x] + (beta - beta') E[log(1 - x)]``,
+        where ``E[log x] = psi(alpha) - psi(alpha + beta)``.
+        """
+        (alpha, beta), (new_alpha, new_beta) = _halves(old), _halves(new)
+        both = (alpha + beta).digamma()
+        expected = (alpha - new_alpha) * (alpha.digamma() - both) + (beta - new_beta) * (beta.digamma() - both)
+        each = _log_beta(new_alpha, new_beta) - _log_beta(alpha, beta) + expected
+        return each.sum(-1).to(old.dtype)
+
+
+def _halves(parameters: Tensor) -> tuple[Tensor, Tensor]:
+    alpha, beta = parameters.double().chunk(2, -1)
+    return alpha, beta
+
+
+def _log_beta(alpha: Tensor, beta: Tensor) -> Tensor:
+    return alpha.lgamma() + beta.lgamma() - (alpha + beta).lgamma()
+
+
+def _inside(x: Tensor) -> Tensor:
+    """Keep x, in its precision, away from 0 and 1, where its logarithms are infinite."""
+    margin = torch.finfo(x.dtype).eps
+    return x.clamp(margin, 1 - margin)

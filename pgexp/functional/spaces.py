@@ -1,0 +1,26 @@
+"""The spaces that a policy acts in, told in plain numbers."""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class ActionSpace:
+    """What an environment takes for an action.
+
+    discrete: one of counts[0] actions. multi_discrete: D components, component d one of counts[d]. multi_binary: D
+    components, each 0 or 1. box: D real components within low and high, which may be infinite. Counted from 0; how the
+    environment itself numbers and shapes them is the environment's.
+    """
+
+    kind: Literal["discrete", "multi_discrete", "multi_binary", "box"]
+    size: int  # D; 1 for discrete
+    counts: tuple[int, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+
+    def described(self) -> dict[str, Any]:
+        """Return it as plain JSON: where there is no bound stands null."""
+        low, high = ([bound if isfinite(bound) else None for bound in bounds] for bounds in (self.low, self.high))
+        return {"kind": self.kind, "size": self.size, "counts": list(self.counts), "low": low, "high": high}

@@ -1,0 +1,178 @@
+"""Observations are laid flat as Gymnasium flattens them; actions reach the environment as its space has them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import Space
+from gymnasium.spaces import (
+    Box,
+    Dict,
+    Discrete,
+    Graph,
+    MultiBinary,
+    MultiDiscrete,
+    OneOf,
+    Sequence,
+    Text,
+    Tuple,
+    flatten,
+)
+
+import tests.probes  # noqa: F401 - registers the probes
+from pgexp.envs.spaces import action_space, hander, observation_dtype, observation_shape, unread, writer
+from pgexp.envs.spec import EnvSpec, inspect
+from pgexp.functional.arrays import Actions
+from pgexp.functional.spaces import ActionSpace
+from pgexp.schema.errors import ConfigError
+from tests.probes import echo_observation, echo_reward
+
+TWO = Discrete(2)
+MANY_COUNTS = MultiDiscrete(np.array([[2, 3, 4], [5, 6, 2]]), start=np.array([[1, 0, -2], [3, 0, 7]]))
+NESTED = Dict(
+    b=Discrete(3, start=-1),
+    a=Tuple([Box(-1, 1, (2, 2)), MultiBinary((2, 3)), Dict(z=MANY_COUNTS, y=Box(0, 255, (3,), np.uint8))]),
+)
+OBSERVED: list[tuple[Space[Any], tuple[int, ...]]] = [
+    (Box(-1, 1, (4,)), (4,)),
+    (Box(-np.inf, np.inf, (2, 3, 2), np.float64), (2, 3, 2)),
+    (Box(-1, 1, ()), ()),
+    (Box(-5, 5, (2, 2), np.int64), (2, 2)),
+    (Box(0, 255, (3, 4), np.uint8), (3, 4)),
+    (Discrete(5), (5,)),
+    (Discrete(5, start=-3), (5,)),
+    (MultiDiscrete([2, 3, 4]), (9,)),
+    (MANY_COUNTS, (22,)),
+    (MultiBinary(4), (4,)),
+    (MultiBinary((2, 3)), (6,)),
+    (Tuple([Discrete(32), Discrete(11), Discrete(2)]), (45,)),
+    (NESTED, (3 + 4 + 6 + 22 + 3,)),
+]
+
+
+def echo(observation: Space[Any], action: Space[Any] = TWO) -> EnvSpec:
+    return inspect("pgexp-probe/Echo-v0", None, {"observation": observation, "action": action})
+
+
+@pytest.mark.parametrize(("space", "shape"), OBSERVED)
+def test_observations_are_laid_flat_as_gymnasium_flattens_them(space: Space[Any], shape: tuple[int, ...]) -> None:
+    spec, rows, seeds = echo(space), np.arange(3), [5, 17, 40]
+    assert spec.observation_shape == shape
+    assert spec.observation_size == np.prod(shape, dtype=int)
+    slots = spec.slots(3)
+    seen = [slots.start(rows, seeds), *(slots.step(rows, np.array([0, 1, 0])).observations for _ in range(4))]
+    for time, observations in enumerate(seen):
+        expected = [flatten(space, echo_observation(space, seed, time)).tolist() for seed in seeds]
+        assert observations.tolist() == expected
+    slots.close()
+
+
+def test_a_row_that_was_written_before_is_written_whole() -> None:
+    for space in (Discrete(4), MANY_COUNTS, NESTED):
+        observation = echo_observation(space, 3, 0)
+        row = np.full(len(flatten(space, observation)), 7.0)
+        writer(space)(observation, row)
+        assert row.tolist() == flatten(space, observation).tolist()
+
+
+def test_an_observation_of_another_size_than_its_spaces_is_an_error() -> None:
+    with pytest.raises(ValueError, match="reshape"):
+        writer(Box(-1, 1, (4,)))(np.zeros(1), np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("space", "dtype"),
+    [
+        (Box(0, 255, (4, 84, 84), np.uint8), "uint8"),
+        (Box(0, 255, (2, 3), np.uint8), "uint8"),
+        (Box(0, 255, (128,), np.uint8), None),
+        (Box(0, 255, (2, 3), np.int64), None),
+        (Box(0, 1, (2, 3), np.float32), None),
+        (Tuple([Box(0, 255, (2, 3), np.uint8)]), None),
+    ],
+)
+def test_pictures_alone_stay_bytes(space: Space[Any], dtype: str | None) -> None:
+    assert observation_dtype(space) == dtype
+    slots = echo(space).slots(2)
+    expected = np.dtype(dtype or np.float64)
+    assert slots.start(np.arange(2), [1, 2]).dtype == expected
+    assert slots.step(np.arange(2), np.array([0, 1])).observations.dtype == expected
+
+
+def test_a_tuples_shape_is_its_size() -> None:
+    assert observation_shape(Tuple([Box(0, 255, (2, 3), np.uint8)])) == (6,)
+
+
+FLOAT_BOX = Box(np.array([[-1, -np.inf], [0, 2]], np.float32), np.array([[1, 3], [np.inf, 4]], np.float32))
+ACTED: list[tuple[Space[Any], ActionSpace, Actions]] = [
+    (Discrete(3), ActionSpace("discrete", 1, (3,)), np.array([0, 2])),
+    (Discrete(3, start=5), ActionSpace("discrete", 1, (3,)), np.array([1, 2])),
+    (MultiDiscrete([2, 3]), ActionSpace("multi_discrete", 2, (2, 3)), np.array([[1, 2], [0, 1]])),
+    (
+        MANY_COUNTS,
+        ActionSpace("multi_discrete", 6, (2, 3, 4, 5, 6, 2)),
+        np.array([[0, 0, 0, 0, 0, 0], [1, 2, 3, 4, 5, 1]]),
+    ),
+    (MultiBinary(3), ActionSpace("multi_binary", 3), np.array([[1, 0, 1], [0, 0, 1]])),
+    (MultiBinary((2, 2)), ActionSpace("multi_binary", 4), np.array([[1, 0, 1, 0], [0, 0, 1, 1]])),
+    (
+        FLOAT_BOX,
+        ActionSpace("box", 4, low=(-1, -np.inf, 0, 2), high=(1, 3, np.inf, 4)),
+        np.array([[0.5, -9, 7, 3], [-1, 3, 0, 4]]),
+    ),
+    (Box(-2, 2, (), np.float64), ActionSpace("box", 1, low=(-2,), high=(2,)), np.array([[0.5], [-2.0]])),
+]
+
+
+@pytest.mark.parametrize(("space", "told", "actions"), ACTED)
+def test_actions_are_told_in_plain_numbers_and_handed_over_as_their_space_has_them(
+    space: Space[Any], told: ActionSpace, actions: Actions
+) -> None:
+    spec, rows = echo(TWO, space), np.arange(2)
+    assert spec.action_space == told
+    slots = spec.slots(2)
+    slots.start(rows, [1, 2])
+    start = np.ravel(getattr(space, "start", 0))
+    expected = [echo_reward(action + start) for action in actions]  # the probe refuses what its space does not hold
+    for dtype in (np.float32, np.float64) if told.kind == "box" else (np.int64,):
+        assert slots.step(rows, actions.astype(dtype)).rewards.tolist() == expected
+
+
+def test_a_discrete_action_is_a_plain_number() -> None:
+    assert [type(action) for action in hander(Discrete(3, start=5))(np.array([0, 1]))] == [int, int]
+
+
+def test_an_action_that_is_kept_or_changed_by_its_environment_is_its_own() -> None:
+    actions = np.ones((2, 3), dtype=np.float32)
+    hander(Box(-1, 1, (3,)))(actions)[0][:] = 5.0
+    assert actions.tolist() == np.ones((2, 3)).tolist()
+
+
+UNREADABLE: list[Space[Any]] = [
+    Text(5),
+    Sequence(Discrete(2)),
+    OneOf([Discrete(2), Box(-1, 1, (1,))]),
+    Graph(Box(-1, 1, (2,)), None),
+]
+
+
+@pytest.mark.parametrize("space", UNREADABLE)
+def test_an_observation_of_no_fixed_number_of_numbers_is_told(space: Space[Any]) -> None:
+    assert list(unread(Dict(a=Discrete(2), b=Tuple([space])))) == [space]
+    with pytest.raises(ConfigError) as caught:
+        echo(Tuple([Discrete(2), space]))
+    assert str(caught.value) == (
+        f"env.id: pgexp-probe/Echo-v0 observes {space}; pgexp reads Box, Discrete, MultiDiscrete and MultiBinary "
+        "observations, and Tuple and Dict of these"
+    )
+
+
+@pytest.mark.parametrize("space", [*UNREADABLE, Tuple([Discrete(2)]), Dict(a=Discrete(2)), Box(0, 9, (2,), np.int64)])
+def test_a_space_that_no_policy_can_act_in_is_told(space: Space[Any]) -> None:
+    assert action_space(space) is None
+    with pytest.raises(ConfigError) as caught:
+        echo(TWO, space)
+    assert str(caught.value) == (
+        f"env.id: pgexp-probe/Echo-v0 acts in {space}; "
+        "pgexp acts in Discrete, MultiDiscrete, MultiBinary and real Box spaces"
+    )

@@ -1,0 +1,178 @@
+"""Estimates from simulated episodes agree with the exact gradient where they are unbiased, and else they do not.
+
+All components of an estimate are tested jointly. That any right one is found wrong has a probability of 1e-6
+(see `trials`); the seed is fixed. Batches are small, since it is in those that a baseline's bias shows.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pgexp.baselines.baseline import Baseline
+from pgexp.baselines.constant import Constant
+from pgexp.baselines.ema import ExponentialMovingAverage
+from pgexp.baselines.episode_mean import EpisodeMean
+from pgexp.baselines.greedy_rollout import GreedyRollout
+from pgexp.baselines.leave_one_out import LeaveOneOut
+from pgexp.baselines.leave_one_out_per_step import LeaveOneOutPerStep
+from pgexp.baselines.linear import LinearFeatures
+from pgexp.baselines.mean import BatchMean
+from pgexp.baselines.none import NoBaseline
+from pgexp.baselines.optimal_constant import OptimalConstant
+from pgexp.baselines.per_step_mean import PerStepMean
+from pgexp.baselines.running_mean import RunningMean
+from pgexp.baselines.value import ValueNetwork
+from pgexp.learning.estimator import Estimator
+from pgexp.networks.linear import Linear
+from tests.episodes import estimator
+from tests.exactness.problems import bandit, corridor, regulator, three_states
+from tests.exactness.trials import TESTS, Trial, bound, distance
+
+TRIALS = {
+    "mdp": Trial(three_states(), batches=4000, size=3),
+    "corridor": Trial(corridor(0.2), batches=4000, size=2),
+    "regulator": Trial(regulator(), batches=4000, size=2),
+    "bandit": Trial(bandit(), batches=4000, size=5),
+}
+# Eighty thousand episodes each: what is wrong with the credit, and not with a baseline, shows in many.
+LARGE = {name: replace(TRIALS[name], size=20) for name in ("mdp", "regulator", "bandit")}
+DISCOUNT = {"mdp": 0.8, "corridor": 0.8, "regulator": 0.5}
+
+
+def value_network(trial: Trial, gamma: float) -> ValueNetwork:
+    def linear(inputs: int, outputs: int, shape: tuple[int, ...]) -> Linear:
+        return Linear(inputs, outputs, bias=True, initialization="zeros", gain=1.0)
+
+    inputs = trial.problem.observations
+    return ValueNetwork(inputs, (inputs,), seed=0, dtype=torch.float64, network=linear, lr=0.01, fit_steps=1)
+
+
+Make = Callable[[Trial, float], Baseline]
+"""Returns a new baseline for a trial and a discount."""
+
+UNBIASED: dict[str, Make] = {
+    "none": lambda trial, gamma: NoBaseline(),
+    "constant": lambda trial, gamma: Constant(1.5),
+    "running_mean": lambda trial, gamma: RunningMean(),
+    "ema": lambda trial, gamma: ExponentialMovingAverage(0.5),
+    "leave_one_out": lambda trial, gamma: LeaveOneOut(),
+    "leave_one_out_per_step": lambda trial, gamma: LeaveOneOutPerStep(),
+    "optimal_constant": lambda trial, gamma: OptimalConstant(trial.scores),
+    "linear": lambda trial, gamma: LinearFeatures(trial.problem.observations, ridge=0.1),
+    "greedy_rollout": lambda trial, gamma: GreedyRollout(gamma, trial.replay),
+    "value": value_network,
+}
+BIASED: dict[str, Make] = {
+    "mean": lambda trial, gamma: BatchMean(),
+    "per_step_mean": lambda trial, gamma: PerStepMean(),
+    "episode_mean": lambda trial, gamma: EpisodeMean(),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An estimator of a problem's gradient."""
+
+    problem: str
+    baseline: str
+    changed: tuple[tuple[str, Any], ...] = ()  # of the plainest estimator
+    large: bool = False
+
+    def __str__(self) -> str:
+        size = ["large"] if self.large else []
+        return "-".join([self.problem, self.baseline, *(str(value) for _, value in self.changed), *size])
+
+    @property
+    def trial(self) -> Trial:
+        return (LARGE if self.large else TRIALS)[self.problem]
+
+    @property
+    def how(self) -> Estimator:
+        return estimator(**dict(self.changed))
+
+    def distance(self, share: float = 1.0) -> float:
+        """Return how far the estimates are from such a share of the exact gradient."""
+        how, trial = self.how, self.trial
+        estimates = trial.estimates(how, {**UNBIASED, **BIASED}[self.baseline](trial, how.gamma))
+        return distance(estimates, share * trial.problem.exact_gradient(how.gamma))
+
+    @property
+    def bound(self) -> float:
+        return bound(len(self.trial.problem.theta))
+
+    @property
+    def makes_sense(self) -> bool:
+        """Whether the baseline is for such a credit and problem; a value network is too slow for more than one."""
+        total = self.how.credit == "total_return"
+        if self.baseline == "greedy_rollout":
+            return self.trial.problem.greedy_ends
+        if self.baseline == "value":
+            return self.problem == "mdp" and not self.changed
+        return not (total and self.baseline in ("leave_one_out_per_step", "episode_mean"))
+
+
+def changed(**settings: Any) -> tuple[tuple[str, Any], ...]:
+    return tuple(settings.items())
+
+
+TOTAL = changed(credit="total_return")
+PLAIN = [Case(*pair, credit) for *pair, credit in itertools.product(TRIALS, UNBIASED, [(), TOTAL])]
+DISCOUNTED = [
+    Case(problem, baseline, changed(gamma=gamma, discount_states=True))
+    for (problem, gamma), baseline in itertools.product(DISCOUNT.items(), UNBIASED)
+]
+TOTALS_DISCOUNTED = [Case("mdp", baseline, changed(gamma=0.8, credit="total_return")) for baseline in UNBIASED]
+LAMBDA = [Case("mdp", "running_mean", changed(credit="lambda_return", gae_lambda=1.0))]
+MANY = [Case(problem, "none", credit, large=True) for problem, credit in itertools.product(LARGE, [(), TOTAL])]
+AGREEING = [case for case in PLAIN + DISCOUNTED + TOTALS_DISCOUNTED + LAMBDA + MANY if case.makes_sense]
+
+ONE_STEP = [Case("bandit", "mean"), Case("bandit", "per_step_mean")]
+WHOLE = [Case(problem, "mean", TOTAL) for problem in TRIALS]
+OWN_RETURN = [Case(problem, baseline) for problem, baseline in itertools.product(DISCOUNT, BIASED)]
+DIVIDED = [Case(problem, "leave_one_out", changed(advantage_scale="std")) for problem in TRIALS]
+DIVIDED += [Case(problem, "leave_one_out", changed(advantage_scale="episode_std")) for problem in DISCOUNT]
+DROPPED = [Case(problem, "linear", changed(gamma=gamma)) for problem, gamma in DISCOUNT.items()]
+BOOTSTRAPPED = [
+    Case("mdp", "constant", changed(credit="lambda_return", gae_lambda=0.5)),
+    Case("mdp", "constant", changed(credit="n_step_return", n_steps=1)),
+]
+
+
+def test_no_more_are_tested_than_the_error_rate_is_shared_by() -> None:
+    assert len(AGREEING + ONE_STEP + WHOLE) + 2 <= TESTS
+
+
+@pytest.mark.parametrize("case", AGREEING, ids=str)
+def test_the_unbiased_agree_with_the_exact_gradient(case: Case) -> None:
+    assert case.distance() < case.bound
+
+
+@pytest.mark.parametrize("case", ONE_STEP + WHOLE + OWN_RETURN + DIVIDED + DROPPED + BOOTSTRAPPED, ids=str)
+def test_the_biased_do_not(case: Case) -> None:
+    assert case.distance() > case.bound
+
+
+@pytest.mark.parametrize("case", ONE_STEP + WHOLE, ids=str)
+def test_the_mean_of_whole_returns_agrees_with_1_minus_1_over_k_of_it(case: Case) -> None:
+    assert case.distance(share=1 - 1 / case.trial.size) < case.bound
+
+
+def test_the_episodes_own_mean_agrees_with_half_of_it_where_each_step_pays_the_same() -> None:
+    case = Case("corridor", "episode_mean")
+    assert case.distance(share=0.5) < case.bound
+
+
+def test_from_episodes_of_one_step_their_own_mean_learns_nothing() -> None:
+    assert not TRIALS["bandit"].estimates(estimator(), EpisodeMean()).any()
+
+
+@pytest.mark.parametrize("problem", DISCOUNT)
+def test_the_mean_of_the_past_leaves_less_variance_than_nothing(problem: str) -> None:
+    trial = TRIALS[problem]
+    none, past = (trial.estimates(estimator(), UNBIASED[name](trial, 1.0)) for name in ("none", "running_mean"))
+    assert np.var(past, axis=0).sum() < 0.8 * np.var(none, axis=0).sum()

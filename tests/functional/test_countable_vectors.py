@@ -1,0 +1,104 @@
+"""Vectors of choices and of switches against torch's own and against their definition."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+from torch.distributions import Bernoulli as TorchBernoulli
+from torch.distributions import Categorical as TorchCategorical
+from torch.distributions import Independent, kl_divergence
+
+from pgexp.functional.distributions.bernoulli import Bernoulli
+from pgexp.functional.distributions.multi_categorical import MultiCategorical
+
+LARGEST = float(np.nextafter(np.float32(1), np.float32(0)))  # the largest noise there is
+
+
+def logits(*shape: int, seed: int = 0) -> Tensor:
+    return 3 * torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("counts", [(3,), (2, 4), (5, 1, 3)])
+class TestMultiCategorical:
+    def test_log_probability_of_every_action_against_torch(self, counts: tuple[int, ...]) -> None:
+        outputs = logits(sum(counts))
+        parts = [TorchCategorical(logits=part) for part in outputs.split(list(counts))]
+        for choices in itertools.product(*map(range, counts)):
+            expected = sum(part.log_prob(torch.tensor(a)) for part, a in zip(parts, choices, strict=True))
+            found = MultiCategorical(counts).log_prob(outputs, torch.tensor(choices))
+            torch.testing.assert_close(found, expected)
+
+    def test_entropy_and_divergence_against_torch(self, counts: tuple[int, ...]) -> None:
+        old, new = logits(4, 2, sum(counts)), logits(4, 2, sum(counts), seed=1)
+        before, after = (
+            [TorchCategorical(logits=part) for part in outputs.split(list(counts), -1)] for outputs in (old, new)
+        )
+        torch.testing.assert_close(MultiCategorical(counts).entropy(old), sum(part.entropy() for part in before))
+        expected = sum(kl_divergence(p, q) for p, q in zip(before, after, strict=True))
+        torch.testing.assert_close(MultiCategorical(counts).kl(old, new), expected)
+
+    def test_the_mode_is_each_components_largest_logit(self, counts: tuple[int, ...]) -> None:
+        outputs = logits(20, sum(counts))
+        expected = [[int(part.argmax()) for part in row.split(list(counts))] for row in outputs]
+        assert MultiCategorical(counts).mode(outputs).tolist() == expected
+
+    def test_what_it_takes(self, counts: tuple[int, ...]) -> None:
+        assert MultiCategorical(counts).parameters == sum(counts)
+        assert MultiCategorical(counts).noise_size == len(counts)
+
+
+def test_each_component_has_its_own_noise() -> None:
+    outputs = torch.tensor([0.5, 0.5, 0.25, 0.5, 0.25]).log().expand(3, 5)
+    noise = torch.tensor([[0.0, 0.8], [0.6, 0.3], [LARGEST, 0.0]])
+    assert MultiCategorical((2, 3)).sample(outputs, noise).tolist() == [[0, 2], [1, 1], [1, 0]]
+
+
+def test_vectors_of_choices_come_as_often_as_they_are_probable() -> None:
+    # Pearson's chi-square over the 6 joint actions (5 degrees of freedom), at an error rate of 1e-8.
+    first, second, draws = np.array([0.3, 0.7]), np.array([0.2, 0.5, 0.3]), 100_000
+    outputs = torch.from_numpy(np.log(np.concatenate([first, second]))).expand(draws, 5)
+    family = MultiCategorical((2, 3))
+    sampled = family.sample(outputs, torch.from_numpy(family.noise(np.random.default_rng(0), draws))).numpy()
+    counts = np.bincount(3 * sampled[:, 0] + sampled[:, 1], minlength=6)
+    assert stats.chisquare(counts, draws * np.outer(first, second).ravel()).pvalue > 1e-8
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+class TestBernoulli:
+    def test_against_torch(self, size: int) -> None:
+        old, new = logits(4, 3, size), logits(4, 3, size, seed=1)
+        before, after = (Independent(TorchBernoulli(logits=outputs), 1) for outputs in (old, new))
+        torch.testing.assert_close(Bernoulli(size).entropy(old), before.entropy())
+        torch.testing.assert_close(Bernoulli(size).kl(old, new), kl_divergence(before, after))
+        for switches in itertools.product((0, 1), repeat=size):
+            action = torch.tensor(switches).expand(4, 3, size)
+            torch.testing.assert_close(Bernoulli(size).log_prob(old, action), before.log_prob(action.double()))
+
+    def test_what_it_takes(self, size: int) -> None:
+        assert Bernoulli(size).parameters == Bernoulli(size).noise_size == size
+
+
+def test_a_switch_is_on_where_the_noise_is_below_its_probability() -> None:
+    outputs = torch.tensor([0.25 / 0.75, 1.0, 0.75 / 0.25]).log().expand(3, 3)
+    noise = torch.tensor([[0.24, 0.49, 0.74], [0.26, 0.51, 0.76], [0.0, LARGEST, 0.5]])
+    assert Bernoulli(3).sample(outputs, noise).tolist() == [[1, 1, 1], [0, 0, 0], [1, 0, 1]]
+    assert Bernoulli(3).mode(outputs[0]).tolist() == [0, 0, 1]
+
+
+def test_what_is_certain_always_comes() -> None:
+    for noise in (0.0, LARGEST):
+        sampled = Bernoulli(2).sample(torch.tensor([-200.0, 200.0]), torch.tensor([noise, noise]))
+        assert sampled.tolist() == [0, 1]
+
+
+def test_switches_come_as_often_as_they_are_probable_and_independently() -> None:
+    # Pearson's chi-square over the 4 joint actions (3 degrees of freedom), at an error rate of 1e-8.
+    p, q, draws = 0.1, 0.6, 100_000
+    outputs = torch.logit(torch.tensor([p, q])).expand(draws, 2)
+    sampled = Bernoulli(2).sample(outputs, torch.from_numpy(Bernoulli(2).noise(np.random.default_rng(0), draws)))
+    counts = np.bincount((2 * sampled[:, 0] + sampled[:, 1]).numpy(), minlength=4)
+    expected = np.array([(1 - p) * (1 - q), (1 - p) * q, p * (1 - q), p * q])
+    assert stats.chisquare(counts, draws * expected).pvalue > 1e-8

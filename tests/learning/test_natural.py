@@ -1,0 +1,132 @@
+"""The natural gradient against the Fisher matrix of a linear softmax policy, written out."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pgexp.baselines.shared_value import SharedValue
+from pgexp.functional.arrays import Floats
+from pgexp.learning.algorithm import DivergenceError
+from pgexp.learning.natural import NaturalGradient, _solved, fisher_product
+from pgexp.schema import names
+from tests.batches import ascended, probabilities, reinforce, student_of, sum_of_scores
+from tests.episodes import Episode, batch_of
+
+WEIGHT = np.array([[0.3, -0.2, 0.1], [0.0, 0.5, -0.4]])
+BATCH = batch_of(
+    Episode([[1, 0], [0, 1], [1, 1]], [0, 2, 1], [1, 2, 4]),
+    Episode([[1, -1], [2, 0]], [1, 1], [8, -2]),
+)
+TO_GO = [7, 6, 4, 6, -2]
+DAMPING = 0.01
+
+
+def fisher(weights: Floats) -> Floats:
+    """Return ``sum_t w_t (s s^T) x (diag(p) - p p^T)``, the expected outer product of the scores, [P, P]."""
+    p = probabilities(WEIGHT, BATCH.observations)
+    of_logits = [np.diag(row) - np.outer(row, row) for row in p]
+    pairs = zip(weights, BATCH.observations, of_logits, strict=True)
+    return sum(w * np.kron(np.outer(s, s), matrix) for w, s, matrix in pairs)
+
+
+def natural(**changed: Any) -> partial[NaturalGradient]:
+    settings = {"damping": DAMPING, "max_kl": None, "exact_up_to": 100, "iterations": 20, "tolerance": 1e-10}
+    return partial(NaturalGradient, **{**settings, **changed})
+
+
+def solution(matrix: Floats, gradient: Floats) -> Floats:
+    damped = matrix + DAMPING * np.eye(len(matrix))
+    return np.linalg.solve(damped, gradient.ravel()).reshape(gradient.shape)
+
+
+@pytest.mark.parametrize("exact_up_to", [100, 0], ids=["exact", "conjugate gradient"])
+def test_it_solves_for_the_fisher_matrix_of_the_batchs_states(exact_up_to: int) -> None:
+    gradient = sum_of_scores(WEIGHT, BATCH, TO_GO) / 2
+    found = ascended(reinforce(direction=natural(exact_up_to=exact_up_to)), student_of(WEIGHT), BATCH)
+    np.testing.assert_allclose(found, solution(fisher(np.full(5, 0.5)), gradient), rtol=1e-8)
+
+
+def test_in_segments_both_are_means_over_steps() -> None:
+    gradient = sum_of_scores(WEIGHT, BATCH, TO_GO) / 5
+    found = ascended(reinforce(segments=True, direction=natural()), student_of(WEIGHT), BATCH)
+    np.testing.assert_allclose(found, solution(fisher(np.full(5, 0.2)), gradient), rtol=1e-8)
+
+
+def test_where_gamma_to_the_t_is_kept_it_weighs_both() -> None:
+    algorithm = reinforce(gamma=0.5, discount_states=True, direction=natural())
+    factors = np.array([1, 0.5, 0.25, 1, 0.5])
+    to_go = factors * [3, 4, 4, 7, -2]
+    found = ascended(algorithm, student_of(WEIGHT), BATCH)
+    expected = solution(fisher(factors / 2), sum_of_scores(WEIGHT, BATCH, to_go) / 2)
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+def test_products_of_several_vectors_are_the_matrix_itself() -> None:
+    product = fisher_product(student_of(WEIGHT), BATCH, np.full(5, 0.5))
+    np.testing.assert_allclose(product(torch.eye(6, dtype=torch.float64)), fisher(np.full(5, 0.5)), atol=1e-12)
+
+
+def test_it_does_not_depend_on_how_the_policy_is_parameterised() -> None:
+    """Twice the observations under half the weights are the same policy: its probabilities move alike."""
+    moved = []
+    for factor in (1.0, 2.0):
+        episodes = [Episode([[factor, 0], [0, factor]], [0, 2], [1, 2]), Episode([[0, factor]], [1], [5])]
+        batch, weight = batch_of(*episodes), WEIGHT / factor
+        step = ascended(reinforce(direction=natural(damping=1e-10)), student_of(weight), batch)
+        moved.append(batch.observations @ step)
+    np.testing.assert_allclose(moved[0], moved[1], rtol=1e-5)
+
+
+def test_it_tells_how_far_the_equation_is_unsolved() -> None:
+    told = {
+        iterations: reinforce(direction=natural(exact_up_to=0, iterations=iterations)).update(
+            student_of(WEIGHT), BATCH, 0.0
+        )[names.FISHER_RESIDUAL]
+        for iterations in (1, 20)
+    }
+    assert told[1] > 0.01
+    assert told[20] < 1e-8
+
+
+def test_what_rounding_leaves_of_a_singular_matrix_is_solved_all_the_same() -> None:
+    """A matrix of rank 1 whose rounding in single precision is asymmetric, and indefinite beyond the damping."""
+    draws = torch.Generator().manual_seed(0)
+    v = torch.randn(40, generator=draws)
+    rounding = 1e-2 * torch.randn(40, 40, generator=draws)
+    matrix = 1e4 * torch.outer(v, v) + rounding
+    assert torch.linalg.eigvalsh((matrix + matrix.T).double() / 2)[0] < -0.05
+    found = _solved(matrix, DAMPING, v)
+    assert found.isfinite().all()
+    assert found.dot(v) > 0
+
+
+def test_a_matrix_that_is_not_finite_is_a_divergence() -> None:
+    with pytest.raises(DivergenceError):
+        _solved(torch.full((2, 2), float("nan")), DAMPING, torch.ones(2))
+
+
+def test_its_norm_is_what_is_clipped() -> None:
+    found = ascended(reinforce(direction=natural(), max_grad_norm=0.1), student_of(WEIGHT), BATCH)
+    assert np.linalg.norm(found) == pytest.approx(0.1)
+
+
+def test_a_step_that_would_change_the_policy_too_much_is_shortened() -> None:
+    whole = ascended(reinforce(direction=natural()), student_of(WEIGHT), BATCH)
+    predicted = whole.ravel() @ fisher(np.full(5, 0.5)) @ whole.ravel() / (2 * 2.5)
+    for bound, share in ((0.01, np.sqrt(0.01 / predicted)), (1e6, 1.0)):
+        found = ascended(reinforce(direction=natural(max_kl=bound)), student_of(WEIGHT), BATCH)
+        np.testing.assert_allclose(found, share * whole, rtol=1e-8)
+
+
+def test_what_a_short_step_is_predicted_to_change_it_changes() -> None:
+    student = student_of(WEIGHT)
+    told = reinforce(direction=natural(max_kl=1e-6)).update(student, BATCH, 0.0)
+    assert told[names.KL] == pytest.approx(1e-6, rel=0.01)
+
+
+def test_a_network_that_is_shared_with_a_value_is_refused() -> None:
+    (objection,) = reinforce(direction=natural()).objections(SharedValue(None, 0.5))
+    assert objection.startswith("algorithm.direction is of the policy alone, but SharedValue shares its network")

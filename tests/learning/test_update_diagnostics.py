@@ -1,0 +1,155 @@
+"""What is told of an update, held to calculations by hand on a linear softmax policy."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pgexp.baselines.baseline import Baseline
+from pgexp.functional.batch import Batch
+from pgexp.learning.scores import episode_scores
+from pgexp.schema import names
+from tests.batches import Stub, reinforce, student_of, sum_of_scores, weight_of
+from tests.episodes import Episode, batch_of
+
+WEIGHT = np.array([[0.3, -0.2, 0.1], [0.0, 0.5, -0.4]])
+FIRST = Episode([[1, 0], [0, 1], [1, 1]], [0, 2, 1], [1, 2, 4])
+SECOND = Episode([[1, -1], [2, 0]], [1, 1], [8, -2])
+THIRD = Episode([[0, 2]], [0], [3])
+BATCH = batch_of(FIRST, SECOND, THIRD)
+PARTS = [batch_of(FIRST), batch_of(SECOND), batch_of(THIRD)]
+TO_GO = [[7, 6, 4], [6, -2], [3]]
+
+
+def told(batch: Batch = BATCH, baseline: Baseline | None = None, **changed: Any) -> dict[str, float]:
+    settings = {"diagnostics": "full", **changed}
+    return reinforce(**settings).update(student_of(WEIGHT, baseline), batch, 0.0)
+
+
+def gradients(offset: float) -> np.ndarray:
+    """Return each episode's ``sum_t (G_t - offset) score_t``, [E, P]."""
+    credited = [[g - offset for g in to_go] for to_go in TO_GO]
+    pairs = zip(PARTS, credited, strict=True)
+    return np.array([sum_of_scores(WEIGHT, part, weights).ravel() for part, weights in pairs])
+
+
+def variance_of_mean(parts: np.ndarray) -> float:
+    return float(parts.var(0, ddof=1).sum()) / len(parts)
+
+
+class TestOfEpisodes:
+    def test_scores_of_single_episodes(self) -> None:
+        weights = np.array([g for to_go in TO_GO for g in to_go], dtype=np.float64)
+        student = student_of(WEIGHT)
+        plain, doubled = episode_scores(student.policy, student.parameters, BATCH, [weights, 2 * weights])
+        np.testing.assert_allclose(plain, gradients(0.0), rtol=1e-12)
+        np.testing.assert_allclose(doubled, 2 * plain, rtol=1e-12)
+
+    def test_the_variance_is_that_of_the_mean_of_the_episodes_gradients(self) -> None:
+        assert told()[names.GRADIENT_VARIANCE] == pytest.approx(variance_of_mean(gradients(0.0)))
+
+    def test_what_the_baseline_leaves_is_held_against_none_on_the_same_batch(self) -> None:
+        found = told(baseline=Stub(4.0))
+        assert found[names.GRADIENT_VARIANCE] == pytest.approx(variance_of_mean(gradients(4.0)))
+        share = variance_of_mean(gradients(4.0)) / variance_of_mean(gradients(0.0))
+        assert found[names.VARIANCE_LEFT] == pytest.approx(share)
+        assert told()[names.VARIANCE_LEFT] == 1.0
+
+    def test_signal_to_noise_is_the_squared_norm_over_the_variance(self) -> None:
+        parts = gradients(0.0)
+        expected = np.square(parts.mean(0)).sum() / variance_of_mean(parts) - 1
+        assert told()[names.GRADIENT_SNR] == pytest.approx(expected)
+
+    def test_where_there_is_no_signal_the_ratio_is_zero_on_average(self) -> None:
+        draws = np.random.default_rng(0)
+        algorithm, ratios = reinforce(diagnostics="full"), []
+        for _ in range(400):
+            episodes = [Episode([[1, 0]], [0], [draws.normal()]) for _ in range(16)]
+            student = student_of(np.zeros((2, 2)))
+            ratios.append(algorithm.update(student, batch_of(*episodes), 0.0)[names.GRADIENT_SNR])
+        # 400 draws of about chi-square(1) - 1 times 15/13: a standard error of .1; beyond .5 with probability < 1e-6
+        assert abs(np.mean(ratios)) < 0.5
+
+    def test_of_a_single_episode_there_is_no_variance(self) -> None:
+        assert names.GRADIENT_VARIANCE not in told(PARTS[0])
+
+    def test_where_nothing_is_learnt_there_is_no_share_of_it(self) -> None:
+        found = told(batch_of(Episode([[1, 0]], [0], [0]), Episode([[0, 1]], [1], [0])))
+        assert found[names.GRADIENT_VARIANCE] == 0.0
+        assert names.GRADIENT_SNR not in found
+        assert names.VARIANCE_LEFT not in found
+
+
+class TestOfValues:
+    def test_the_bias_of_values_is_held_against_the_returns_of_finished_episodes(self) -> None:
+        unfinished = Episode([[1, 0]], [0], [100], "open", final=[50, 50])
+        batch = batch_of(FIRST, SECOND, unfinished)
+        found = told(batch, Stub(4.0), segments=True, credit="lambda_return", gae_lambda=0.5)
+        assert found[names.VALUE_BIAS] == pytest.approx(4.0 - np.mean([7, 6, 4, 6, -2]))
+
+    def test_a_total_return_is_held_against_the_whole_return(self) -> None:
+        found = told(batch_of(FIRST, SECOND), Stub(5.0), credit="total_return")
+        assert found[names.VALUE_BIAS] == pytest.approx(5.0 - (3 * 7 + 2 * 6) / 5)
+
+    def test_an_episode_that_goes_on_beyond_its_limit_tells_nothing(self) -> None:
+        cut = Episode([[1, 0], [0, 1]], [0, 1], [1, 1], "truncated", final=[5, 5])
+        found = told(batch_of(SECOND, cut), Stub(4.0), time_limit="bootstrap")
+        assert found[names.VALUE_BIAS] == pytest.approx(4.0 - np.mean([6, -2]))
+        assert names.VALUE_BIAS not in told(batch_of(cut, cut), Stub(4.0), time_limit="bootstrap")
+
+    def test_what_predicts_nothing_has_no_such_bias(self) -> None:
+        assert names.VALUE_BIAS not in told()
+
+    def test_explained_variance_is_told_of_every_baseline_that_varies_or_not(self) -> None:
+        assert told()[names.EXPLAINED_VARIANCE] == 0.0
+        equal = batch_of(Episode([[1, 0]], [0], [2]), Episode([[0, 1]], [1], [2]))
+        assert names.EXPLAINED_VARIANCE not in told(equal)
+
+
+def test_the_cosine_is_between_this_gradient_and_the_last() -> None:
+    student, algorithm = student_of(WEIGHT), reinforce()
+    assert names.GRADIENT_COSINE not in algorithm.update(student, PARTS[0], 0.0)
+    first = weight_of(student) - WEIGHT
+    moved = weight_of(student)
+    found = algorithm.update(student, PARTS[1], 0.0)[names.GRADIENT_COSINE]
+    second = weight_of(student) - moved
+    assert found == pytest.approx((first * second).sum() / np.linalg.norm(first) / np.linalg.norm(second))
+
+
+def test_the_share_of_clipped_gradients_is_of_all_updates_so_far() -> None:
+    student, algorithm = student_of(WEIGHT), reinforce(max_grad_norm=1.0)
+    small = batch_of(Episode([[1, 0]], [0], [1e-3]))
+    shares = [algorithm.update(student, batch, 0.0)[names.GRADIENT_CLIPPED] for batch in (BATCH, small, small, BATCH)]
+    assert shares == pytest.approx([1, 1 / 2, 1 / 3, 2 / 4])
+
+
+class TestLevel:
+    OF_POLICY = (names.KL, names.ENTROPY)
+    EPISODES = (names.GRADIENT_VARIANCE, names.GRADIENT_SNR, names.VARIANCE_LEFT)
+
+    def updates(self, level: str, count: int) -> list[dict[str, float]]:
+        student, algorithm = student_of(WEIGHT, Stub(1.0)), reinforce(diagnostics=level)
+        return [algorithm.update(student, BATCH, 0.0) for _ in range(count)]
+
+    def test_light_tells_of_the_policy_at_every_tenth_update_and_never_of_episodes(self) -> None:
+        rows = self.updates("light", 21)
+        for name in self.OF_POLICY:
+            assert [i for i, row in enumerate(rows) if name in row] == [0, 10, 20]
+        assert all(names.EXPLAINED_VARIANCE in row for row in rows)
+        assert not any(name in row for row in rows for name in self.EPISODES)
+
+    def test_full_tells_all_of_every_update(self) -> None:
+        assert all(name in row for row in self.updates("full", 3) for name in (*self.OF_POLICY, *self.EPISODES))
+
+    def test_off_tells_of_the_step_alone(self) -> None:
+        assert all(row.keys() == {names.POLICY_LOSS, names.GRADIENT_NORM} for row in self.updates("off", 3))
+
+    @pytest.mark.parametrize("level", ["light", "full"])
+    def test_it_changes_nothing_that_is_learnt(self, level: str) -> None:
+        weights = []
+        for chosen in (level, "off"):
+            student, algorithm = student_of(WEIGHT), reinforce(diagnostics=chosen, max_grad_norm=5.0)
+            for _ in range(3):
+                algorithm.update(student, BATCH, 0.0)
+            weights.append(weight_of(student))
+        assert np.array_equal(*weights)

@@ -1,0 +1,52 @@
+"""Networks to test, their parameters and inputs."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pgexp.networks.cnn import CNN
+from pgexp.networks.gru import GRU
+from pgexp.networks.linear import Linear
+from pgexp.networks.lstm import LSTM
+from pgexp.networks.mlp import MLP
+from pgexp.networks.network import Network, RecurrentNetwork
+from pgexp.networks.parameters import Parameters, cast, stack, streams
+
+SHARED = {"activation": "tanh", "initialization": "pytorch", "hidden_gain": 1.0, "output_gain": 1.0}
+PICTURE = {"filters": [3, 4], "kernels": [3, 2], "strides": [2, 1], "widths": [5], "channels": "first"}
+
+
+def linear(inputs: int = 4, outputs: int = 2, **changed: Any) -> Linear:
+    return Linear(inputs, outputs, **{"bias": True, "initialization": "pytorch", "gain": 1.0, **changed})
+
+
+def mlp(inputs: int = 4, outputs: int = 2, **changed: Any) -> MLP:
+    return MLP(inputs, outputs, **{**SHARED, "widths": [8, 6], "layer_norm": False, **changed})
+
+
+def cnn(shape: tuple[int, ...] = (2, 7, 9), outputs: int = 2, **changed: Any) -> CNN:
+    return CNN(int(torch.Size(shape).numel()), outputs, shape, **{**SHARED, **PICTURE, **changed})
+
+
+def gru(inputs: int = 4, outputs: int = 2, **changed: Any) -> GRU:
+    return GRU(inputs, outputs, **{**SHARED, "widths": [], "units": 3, **changed})
+
+
+def lstm(inputs: int = 4, outputs: int = 2, **changed: Any) -> LSTM:
+    return LSTM(inputs, outputs, **{**SHARED, "widths": [], "units": 3, **changed})
+
+
+def stacked(network: Network | RecurrentNetwork, runs: int = 3, dtype: torch.dtype = torch.float64) -> Parameters:
+    """Return parameters of seeds 0, 1, ..."""
+    return stack([cast(network.initial(streams(seed, "init")), dtype) for seed in range(runs)])
+
+
+def one_runs(parameters: Parameters, run: int) -> Parameters:
+    """Return a run's own parameters, without the first axis."""
+    return {name: tensor[run] for name, tensor in parameters.items()}
+
+
+def drawn(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
+    """Return normal numbers."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
