@@ -128,7 +128,8 @@ def _require_video(env: EnvSpec) -> None:
         filmed.close()
     except Exception as error:  # a renderer may raise anything
         reason = f"{type(error).__name__}: {str(error).strip() or 'it has no pictures'}"
-        text = f"{env.id} can't be pictured here: {reason}. Without a screen MuJoCo wants MUJOCO_GL=egl or osmesa"
+        hint = ". Without a screen it needs MUJOCO_GL=egl or osmesa" if type(error).__module__ == "mujoco" else ""
+        text = f"{env.id} can't be pictured here: {reason}{hint}"
         raise ConfigError([Problem("evaluation.video", text)]) from error
 
 

@@ -1,12 +1,16 @@
 """Observations are normalised by what the run has seen before the batch, alike in acting, learning, evaluation."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
+from pgexp.baselines.baseline import Baseline
 from pgexp.execution.assembly import Pack
+from pgexp.functional.batch import Batch
 from pgexp.functional.moments import Moments
+from pgexp.learning.algorithm import Algorithm, Student
 from pgexp.learning.evaluator import Subject
 from pgexp.learning.observer import MEAN, SCALE, Observer, trainable
 from pgexp.learning.trainer import train
@@ -41,6 +45,34 @@ def test_each_batch_is_seen_by_what_was_seen_before_it_and_then_counted(pack_on:
                 np.testing.assert_allclose(scale, 1 / everything.std(0), rtol=1e-9)
             pack.learners[run].learn(batch)
             seen[run].append(batch.observations)
+
+
+@dataclass
+class Watching(Algorithm):
+    """Learns nothing; remembers the batches that it was given."""
+
+    batches: list[Batch] = field(default_factory=list)
+
+    def objections(self, baseline: Baseline) -> Sequence[str]:
+        return []
+
+    def biases(self, baseline: Baseline) -> Sequence[str]:
+        return []
+
+    def update(self, student: Student, batch: Batch, progress: float) -> dict[str, float]:
+        self.batches.append(batch)
+        return {}
+
+
+def test_a_batch_is_learnt_from_as_it_was_acted_on(pack_on: MakePack) -> None:
+    pack, watching = pack_on("Diary", *NORMALIZED, "dtype=float64", "env.clip_observations=null"), Watching()
+    pack.learners[0].algorithm = watching
+    for _ in range(3):
+        mean, scale = map(np.array, statistics(pack))
+        (batch,) = pack.collector.collect(pack.stacked, [0])
+        pack.learners[0].learn(batch)
+        np.testing.assert_allclose(watching.batches[-1].observations, (batch.observations - mean) * scale, rtol=1e-12)
+        np.testing.assert_allclose(watching.batches[-1].final, (batch.final - mean) * scale, rtol=1e-12)
 
 
 def test_a_component_that_never_varied_becomes_zero() -> None:
