@@ -2,11 +2,12 @@
 # make ui      opens the MLflow UI on what was recorded                make lock   renews requirements.lock
 # make study   four baselines on CartPole, 20 seeds each               make bench  measures throughput
 # make learning  what the shipped experiments reach, 10 seeds each
+# make exactness  every estimator against the exact gradient, over 100,000 episodes each
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: sweep study learning test bench ui lock
+.PHONY: sweep study learning exactness test bench ui lock
 
 sweep: $(INSTALLED)
 	$(BIN)/pgexp -m baseline=none,mean,value seed='range(5)'
@@ -18,6 +19,9 @@ study: $(INSTALLED)
 
 learning: $(INSTALLED)
 	$(BIN)/python analysis/learning/learning.py
+
+exactness: $(INSTALLED)
+	PGEXP_EXACTNESS_EPISODES=100000 $(BIN)/pytest -n 2 tests/exactness
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .

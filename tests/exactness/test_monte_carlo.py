@@ -5,8 +5,9 @@ All components of an estimate are tested jointly. That any right one is found wr
 """
 
 import itertools
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,17 +31,25 @@ from pgexp.baselines.value import ValueNetwork
 from pgexp.learning.estimator import Estimator
 from pgexp.networks.linear import Linear
 from tests.episodes import estimator
-from tests.exactness.problems import bandit, corridor, regulator, three_states
+from tests.exactness.problems import Problem, bandit, corridor, regulator, three_states
 from tests.exactness.trials import TESTS, Trial, bound, distance
 
+EPISODES = os.environ.get("PGEXP_EXACTNESS_EPISODES")  # of every trial, as `make exactness` has it
+
+
+def trial_of(problem: Problem, size: int) -> Trial:
+    """Return a trial of 4,000 batches of so many episodes, or of as many batches as EPISODES make."""
+    return Trial(problem, int(EPISODES) // size if EPISODES else 4000, size)
+
+
 TRIALS = {
-    "mdp": Trial(three_states(), batches=4000, size=3),
-    "corridor": Trial(corridor(0.2), batches=4000, size=2),
-    "regulator": Trial(regulator(), batches=4000, size=2),
-    "bandit": Trial(bandit(), batches=4000, size=5),
+    "mdp": trial_of(three_states(), size=3),
+    "corridor": trial_of(corridor(0.2), size=2),
+    "regulator": trial_of(regulator(), size=2),
+    "bandit": trial_of(bandit(), size=5),
 }
 # Eighty thousand episodes each: what is wrong with the credit, and not with a baseline, shows in many.
-LARGE = {name: replace(TRIALS[name], size=20) for name in ("mdp", "regulator", "bandit")}
+LARGE = {name: trial_of(TRIALS[name].problem, size=20) for name in ("mdp", "regulator", "bandit")}
 DISCOUNT = {"mdp": 0.8, "corridor": 0.8, "regulator": 0.5}
 
 
