@@ -87,7 +87,7 @@ def test_the_three_kinds_of_slots_play_the_same_episodes() -> None:
     seeds = [integer(3, "env", slot) for slot in range(6)]
     played = []
     for vectorization in ("auto", "native", "sync", "async"):
-        slots = inspect("CartPole-v1", vectorization=vectorization).slots(6)  # type: ignore[arg-type]
+        slots = inspect("CartPole-v1", vectorization=vectorization).slots(6)
         played.append(play(slots, seeds, tumble))
         slots.close()
     assert played == played[:1] * 4
