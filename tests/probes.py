@@ -350,6 +350,33 @@ def fail(deed: str) -> None:
     raise {"ValueError": ValueError, "EOFError": EOFError}[deed]("the motor is stuck")
 
 
+class Unrepeatable(Clock):
+    """A clock that counts the episodes ever begun, in any place, and lets the count show in what it does.
+
+    It shows in what is `seen`, in what is `paid`, or in how long an episode `lasts`: a thousand steps less the count.
+    """
+
+    begun = 0
+
+    def __init__(self, shows: str = "seen", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shows = shows
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Observation, dict[str, Any]]:
+        Unrepeatable.begun += 1
+        self.number = Unrepeatable.begun
+        return super().reset(seed=seed, options=options)
+
+    def observation(self) -> list[float]:
+        return [float(self.number if self.shows == "seen" else self.time)]
+
+    def reward(self, action: int) -> float:
+        return float(self.number if self.shows == "paid" else 1)
+
+    def ends(self) -> tuple[bool, bool]:
+        return self.shows == "lasts" and self.time >= 1_000 - self.number, False
+
+
 class Place(Arms):
     """Arms that see in which process they stand."""
 
@@ -392,6 +419,6 @@ def echo_reward(action: Any) -> float:
 
 
 GAMES = (Arms, Delayed, Match, Clock, Diary, Walk, Picture, Recall, Bars, Target, Switches, Dials, Echo)
-MISBEHAVING = (Poisoned, Refusing, Failing, Place)
+MISBEHAVING = (Poisoned, Refusing, Failing, Unrepeatable, Place)
 for probe in (*GAMES, *MISBEHAVING):
     gym.register(f"pgexp-probe/{probe.__name__}-v0", probe)

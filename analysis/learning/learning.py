@@ -46,7 +46,8 @@ def trained(overrides: Sequence[str], seeds: Sequence[int]) -> list[tuple[float,
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = typed(compose("config", overrides=list(overrides)), {})
     pack = assemble([replace(config, seed=seed) for seed in seeds])
-    failed = {update.run for update in train(pack.collector, pack.stacked, pack.learners) if update.failure}
+    rounds = train(pack.collector, pack.stacked, pack.learners)
+    failed = {update.run for updates in rounds for update in updates if update.failure}
     subjects, settings = [Subject(seed, "final") for seed in seeds], config.evaluation
     outcomes = pack.evaluator.evaluate(pack.stacked, subjects, settings.final_episodes, settings.greedy)
     pack.close()

@@ -24,6 +24,10 @@ class Baseline(ABC):
     def biased(self) -> bool:
         """Whether the gradient estimate is biased by it, discounting left aside: ``biased = False`` in the class."""
 
+    remembered: ClassVar[tuple[str, ...]] = ()
+    """The attributes that change as it learns: what a checkpoint holds of it. They are numbers, texts, arrays, tensors,
+    optimizers, or lists, mappings and dataclasses of these."""
+
     least_episodes: ClassVar[Mapping[str, int]] = {}
     """The fewest episodes of a batch that its formula makes sense for, by what is credited; 1 where nothing is said."""
 

@@ -15,6 +15,7 @@ class ExponentialMovingAverage(Predictor):
     """
 
     biased = False
+    remembered = ("_average", "_weight")
 
     def __init__(self, decay: Fraction) -> None:
         self._decay = decay

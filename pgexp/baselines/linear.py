@@ -23,6 +23,7 @@ class LinearFeatures(Predictor):
     """
 
     biased = False
+    remembered = ("_coefficients",)
 
     def __init__(self, inputs: int, ridge: PositiveFloat) -> None:
         features = 2 * inputs + _OF_TIME

@@ -14,6 +14,7 @@ class RunningMean(Predictor):
     """
 
     biased = False
+    remembered = ("_sum", "_count")
 
     def __init__(self) -> None:
         self._sum = 0.0

@@ -22,6 +22,7 @@ class ValueNetwork(Predictor):
     """
 
     biased = False
+    remembered = ("_parameters", "_optimizer")
 
     def __init__(
         self,

@@ -3,10 +3,12 @@
 import argparse
 import logging
 import os
-import sys
 from pathlib import Path
 
+from pgexp.cli.streams import hush, settle, working_folder
+from pgexp.cli.telling import MISTAKE, tell, told
 from pgexp.comparison.store import DEFAULT_URI, ComparisonError, open_ui, shown
+from pgexp.schema.errors import ConfigError
 
 DESCRIPTION = "Compare the runs of a sweep: a table with intervals over seeds, CSV files and learning curves."
 MLFLOW_SETTINGS = {
@@ -19,17 +21,22 @@ MLFLOW_SETTINGS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 2 for what is told in one sentence on stderr."""
+    settle()
     arguments = _parser().parse_args(argv)
     for setting, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(setting, value)
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     try:
+        working_folder()
         _compare(arguments)
-    except ComparisonError as error:
-        print(f"pgexp-compare: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # whoever reads the output, head say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ComparisonError, ConfigError) as error:
+        tell(str(error), "pgexp-compare")
+        return MISTAKE
+    except BrokenPipeError:
+        hush()
+    except OSError as error:
+        tell(told(error), "pgexp-compare")
+        return MISTAKE
     return 0
 
 
@@ -59,10 +66,17 @@ def _compare(arguments: argparse.Namespace) -> None:
 
     chosen = None if arguments.all else _chosen(sweep, uri, experiment)
     comparison = report.compare(uri, experiment, chosen, arguments.threshold)
-    paths = report.write(comparison, arguments.out or Path("comparison") / (chosen or "all"))
+    paths = report.write(comparison, arguments.out or Path("comparison") / _folder_name(chosen))
     table.show(comparison.summary)
     print(*comparison.notes, "", *paths, "", sep="\n")
     print(f"Recorded in {shown(uri)}; to browse: {open_ui(uri)}")
+
+
+def _folder_name(sweep: str | None) -> str:
+    """Return the name of a comparison's folder; a sweep's id may come from a store that others write."""
+    if sweep is not None and (sweep in (".", "..") or "/" in sweep):
+        raise ComparisonError(f"the sweep's id {sweep!r} is no name of a folder: choose one with --out")
+    return sweep or "all"
 
 
 def _named(sweep: str | None) -> tuple[str | None, str | None, str | None]:

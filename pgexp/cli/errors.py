@@ -2,47 +2,80 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from hydra.errors import OverrideParseException
-from omegaconf import DictConfig
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from pgexp.cli.folder import config_folder
+from pgexp.cli.keep import last_claimed
+from pgexp.cli.telling import told
 from pgexp.schema.errors import ConfigError, Problem, nearest, unknown
 from pgexp.schema.signatures import parameters
 
-_NO_KEY = re.compile(r"full_key: (\S+)")
+_KEY = re.compile(r"full_key: (\S+)")
+_NO_KEY = re.compile(r"is not in struct")
 _NO_OPTION = re.compile(r"Could not find '([^']+)'.*?Available options in '[^']*':\s*(.*?)\s*Config search path", re.S)
 _NO_NAME = re.compile(r"Config group override must be a string")
-_AMBIGUOUS = re.compile(r"Ambiguous value for argument '([^'=]+)=([^']*)'")
+_AMBIGUOUS = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '([^'=]+)=([^']*)'")
 _CHOICE = re.compile(r"([a-z_]+)=([\w-]+(?:,[\w-]+)*)$")
 
 
 def explained(error: Exception, arguments: Sequence[str]) -> ConfigError:
     """Return an error of composing in pgexp's words, with the nearest known name where a name is unknown."""
+    if isinstance(error, ConfigError):
+        return error
     text = "\n".join(str(part) for part in (error, error.__cause__) if part is not None)
     if found := _NO_OPTION.search(text):
         group, _, option = found[1].rpartition("/")
         options = found[2].split()
         known = f"Known here: {', '.join(options)}."
         return _one(group, f"given {option!r}; there is no such option.{nearest(option, options)} {known}")
-    if found := _NO_KEY.search(text):
-        return _no_key(found[1], arguments)
+    if (found := _KEY.search(text)) and _NO_KEY.search(text):
+        with suppress(Exception):  # what is composed to tell of it is wrong in another way, too
+            return _no_key(found[1], arguments)
     if found := _AMBIGUOUS.search(text):
         return _one(found[1], f"given {found[2]}; several values are a sweep: add -m, or quote them to mean one")
     if _NO_NAME.search(text):
         return _no_name(arguments)
+    for problem in _unreadable(arguments):
+        return ConfigError([problem])
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
+        return _one("files" if error.filename else str(last_claimed() or "files"), told(error))
+    if isinstance(error, RecursionError):
+        return _one("config", "is nested too deeply, or within itself")
     if isinstance(error, OverrideParseException):
         return _one(error.override, "can't be read as key=value; quote special characters, as in 'key=\"a b\"'")
-    return _one("config", " ".join(text.split()))
+    if found := _KEY.search(text):
+        return _one(found[1], " ".join(text[: found.start()].split()))
+    if isinstance(error, HydraException | OmegaConfBaseException | YAMLError | ValueError):
+        return _one("config", " ".join(text.split()))
+    reason = " ".join([type(error).__name__, *text.split()])
+    return _one("config", f"can't be made of {' '.join(arguments)} ({reason})")
+
+
+def _unreadable(arguments: Sequence[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the user's own config files that a command line chooses: an error may not name them."""
+    chosen = [found for item in arguments if (found := _CHOICE.match(item))]
+    for folder in _config_folders(arguments):
+        for path in (Path(folder, found[1], f"{option}.yaml") for found in chosen for option in found[2].split(",")):
+            try:
+                if path.exists():
+                    OmegaConf.load(path)
+            except OSError as error:
+                yield Problem(str(path), error.strerror or str(error))
+            except Exception as error:
+                yield Problem(str(path), " ".join(str(error).split()))
 
 
 def _no_name(arguments: Sequence[str]) -> ConfigError:
     for key, _, given in (item.partition("=") for item in arguments):
-        folder = config_folder() / key
-        if folder.is_dir() and not (folder / f"{given}.yaml").exists():
-            names = sorted(path.stem for path in folder.glob("*.yaml"))
+        names = sorted(path.stem for path in (config_folder() / key).glob("*.yaml"))
+        if names and given not in names:
             return _one(key, f"given {given}; must be the name of an option. Known here: {', '.join(names)}.")
     return _one("config", "an option's name must be a text")
 

@@ -1,18 +1,30 @@
 """Trains a command's jobs and tells the user what came of it."""
 
+import os
+import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 
 from rich.console import Console
 
+import pgexp
+from pgexp.cli.keep import recorded
+from pgexp.cli.streams import Terminal
+from pgexp.cli.telling import tell, told
 from pgexp.execution.command import Report, train
+from pgexp.execution.journal import NotRepeatedError
 from pgexp.execution.plan import Job
 from pgexp.learning.evaluator import Outcome
 from pgexp.schema.errors import ConfigError
+from pgexp.schema.names import RECORD_FILE
 from pgexp.statistics.digits import written
+from pgexp.storage.secrets import mask_uri
 
+_PACKAGE = Path(pgexp.__file__).parent
+_STANDARD = Path(os.__file__).parent
 _FEW = 20  # so many returns are listed one by one
 
 
@@ -21,23 +33,52 @@ def train_and_tell(jobs: Sequence[Job], folder: Path, sweep: bool) -> list[float
 
     Exits with 1 where a run failed, or an error stopped them all. Raises ConfigError before anything is recorded.
     """
-    console = Console(highlight=False)
+    report = carried_out(lambda console: train(jobs, folder, sweep, console), folder)
+    return [None if result.outcome is None else float(result.outcome.returns.mean()) for result in report.results]
+
+
+def carried_out(work: Callable[[Console], Report], folder: Path) -> Report:
+    """Print what came of training, and return it; exit with 1 as `train_and_tell` does."""
+    console = Terminal(highlight=False)
     try:
-        report = train(jobs, folder, sweep, console)
+        report = work(console)
     except ConfigError:
         raise
-    except Exception:
-        traceback.print_exc()
+    except NotRepeatedError as error:
+        tell(str(error))
         sys.exit(1)
-    (_tell_sweep if sweep else _tell_run)(report, console)
+    except Exception as error:
+        kept = "what was recorded until then is readable" if (folder / RECORD_FILE).exists() else "nothing was recorded"
+        tell(f"stopped by {_reason(error)}; {kept}")
+        sys.exit(1)
+    finally:
+        if (folder / RECORD_FILE).exists():
+            recorded()
+    (_tell_run if report.record.sweep is None else _tell_sweep)(report, console)
     _tell_places(report, console)
-    failures = [result.failure for result in report.results if result.failure is not None]
-    for job, result in zip(jobs, report.results, strict=True):
-        if result.failure is not None:
-            console.print(f"FAILED  {job.folder}: {result.failure}", markup=False, soft_wrap=True)
+    failures = [(folder, result.failure) for folder, result in report.told if result.failure is not None]
+    for folder, failure in failures:
+        console.print(f"FAILED  {folder}: {failure}", markup=False, soft_wrap=True)
     if failures:
         sys.exit(1)
-    return [None if result.outcome is None else float(result.outcome.returns.mean()) for result in report.results]
+    return report
+
+
+def _reason(error: Exception) -> str:
+    """Return what an exception says; print first where it came from, unless the system refused one of pgexp's files."""
+    trace = error.__traceback__
+    while trace is not None and _is_library(trace):
+        trace = trace.tb_next
+    if trace is None and isinstance(error, OSError):
+        return told(error)
+    traceback.print_exception(type(error), error, trace or error.__traceback__)
+    return f"{type(error).__name__}: {error}"
+
+
+def _is_library(trace: TracebackType) -> bool:
+    """Return whether a call is pgexp's own, or of an installed package: a user's code is neither."""
+    file = Path(trace.tb_frame.f_code.co_filename)
+    return file.is_relative_to(_PACKAGE) or "site-packages" in file.parts or file.is_relative_to(_STANDARD)
 
 
 def _tell_run(report: Report, console: Console) -> None:
@@ -62,17 +103,13 @@ def _summary(outcome: Outcome) -> str:
 
 
 def _tell_places(report: Report, console: Console) -> None:
-    record = report.record
-    console.print(f"folder  {record.folder}", markup=False, soft_wrap=True)
-    if report.sink.state == "done":
-        console.print(
-            f"MLflow  {record.tracking.uri}, experiment {record.tracking.experiment}",
-            markup=False,
-            soft_wrap=True,
-        )
+    folder, tracking, sink = report.record.folder, report.record.tracking, report.sink
+    uri = mask_uri(tracking.uri)
+    console.print(f"folder  {folder}", markup=False, soft_wrap=True)
+    if sink.state == "done":
+        told = f"MLflow  {uri}, experiment {tracking.experiment}"
     else:
-        console.print(
-            f"MLflow  not everything could be recorded: {report.sink.message}. Nothing is lost: the folder has it all.",
-            markup=False,
-            soft_wrap=True,
-        )
+        why = sink.message or "it does not answer"
+        told = f"MLflow  {uri}: not everything could be recorded: {why}. Nothing is lost: the folder has it all.\n"
+        told += f"        When it is back: pgexp-sync {shlex.quote(str(folder))}"
+    console.print(told, markup=False, soft_wrap=True)

@@ -1,22 +1,19 @@
 """What stands behind the launcher `packed`: composes a sweep's jobs and trains them together."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
-from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
-from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
-from yaml import YAMLError
 
 from pgexp.cli.config import typed
-from pgexp.cli.errors import explained
+from pgexp.cli.keep import claim
+from pgexp.cli.streams import Terminal
 from pgexp.execution.plan import Job
 from pgexp.schema.errors import ConfigError, Problem
-from pgexp.storage.record import require_new
+from pgexp.storage.files import require_below
+from pgexp.storage.hydra_files import mask_hydra_files
 
 
 def launch(
@@ -26,13 +23,13 @@ def launch(
 
     Raises ConfigError where any of them can't run, before the first is trained.
     """
+    if not job_overrides:
+        raise ConfigError([Problem("sweep", "one of the values is a sweep over nothing, which has no runs")])
     setup_globals()
-    Console().print(f"runs to compose: {len(job_overrides)}", highlight=False)
+    Terminal().print(f"runs to compose: {len(job_overrides)}", highlight=False)
     folder = Path(config.hydra.sweep.dir).absolute()
-    try:
-        composed = [_compose(context, config, overrides, first + i) for i, overrides in enumerate(job_overrides)]
-    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
-        raise explained(error, sys.argv[1:]) from error
+    mask_hydra_files(folder)
+    composed = [_compose(context, config, overrides, first + i) for i, overrides in enumerate(job_overrides)]
     jobs = [_job(job) for job in composed]
     if len({job.folder for job in jobs}) < len(jobs):
         text = "gives several runs one folder; let it hold what tells them apart, as ${hydra.job.num} does"
@@ -50,7 +47,7 @@ def _compose(context: HydraContext, config: DictConfig, overrides: Sequence[str]
     job = context.config_loader.load_sweep_config(config, list(overrides))
     with open_dict(job):
         job.hydra.job.id = job.hydra.job.num = number
-    require_new(Path(job.hydra.sweep.dir, str(job.hydra.sweep.subdir)).absolute())
+    claim(_folder(job), "hydra.sweep.subdir")
     done = run_job(
         hydra_context=context,
         task_function=lambda _: None,
@@ -60,7 +57,18 @@ def _compose(context: HydraContext, config: DictConfig, overrides: Sequence[str]
         configure_logging=False,
     )
     done.status = JobStatus.COMPLETED
+    mask_hydra_files(Path(job.hydra.sweep.dir, str(job.hydra.sweep.subdir)))
     return done
+
+
+def _folder(job: DictConfig) -> Path:
+    """Return a job's folder, which is the sweep's or below it."""
+    name = str(job.hydra.sweep.subdir)
+    try:
+        require_below(name)
+    except ValueError as error:
+        raise ConfigError([Problem("hydra.sweep.subdir", f"{error}; a run's folder is below its sweep's")]) from error
+    return Path(job.hydra.sweep.dir, name).absolute()
 
 
 def _job(composed: JobReturn) -> Job:

@@ -3,49 +3,84 @@
 import os
 import signal
 import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from pgexp.cli.folder import config_folder
-from pgexp.cli.telling import refuse, tell
+from pgexp.cli.keep import remove_unrecorded
+from pgexp.cli.streams import hush, settle, working_folder
+from pgexp.cli.telling import INTERRUPTED, refuse, tell
+from pgexp.cli.yaml_size import require_bounded
 from pgexp.schema.determinism import pin
-from pgexp.schema.errors import ConfigError
-
-INTERRUPTED = 130  # the exit code of Ctrl-C, as shells have it
+from pgexp.schema.errors import ConfigError, Problem
 
 
 def main() -> None:
     """Run the command and exit."""
     pin()
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises its errors instead of printing them
-    sys.path.insert(0, str(Path.cwd()))  # a user's own modules stand where the command is called
+    settle()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
     signal.signal(signal.SIGTERM, _interrupt)
     given = sys.argv[1:]
     try:
-        if {"-m", "--multirun"} & set(given):
-            from pgexp.cli.beside import of_each_job
-            from pgexp.cli.early import check_values
-
-            sys.argv[1:] = of_each_job(given)
-            check_values(sys.argv[1:])
-        _application()
+        _run(given)
     except ConfigError as error:
         refuse(error)
     except KeyboardInterrupt:
-        tell("interrupted; what was recorded until then is readable, and marked KILLED")
+        tell("interrupted; what was recorded until then is readable, and marked KILLED; pgexp-resume goes on with it")
         sys.exit(INTERRUPTED)
-    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:  # what composing raises
+    except BrokenPipeError:
+        hush()
+    except Exception as error:  # composing may raise anything; what training raises is told where it is started
         from pgexp.cli.errors import explained
 
         refuse(explained(error, given))
+    finally:
+        remove_unrecorded()
+
+
+def _run(given: Sequence[str]) -> None:
+    """Run the command that the arguments make."""
+    sys.path.insert(0, str(working_folder()))  # a user's own modules stand where the command is called
+    options = _options(given)
+    if options.experimental_rerun is not None:
+        text = "not supported, since it runs whatever code is in the file; pgexp-reproduce runs a recorded run again"
+        raise ConfigError([Problem("--experimental-rerun", text)])
+    for folder in filter(None, (options.config_dir, options.config_path)):
+        require_bounded(Path(folder))
+    if options.multirun:
+        from pgexp.cli.beside import of_each_job
+        from pgexp.cli.early import check_values
+
+        sys.argv[1:] = of_each_job(given)
+        check_values(sys.argv[1:])
+    _application()
+
+
+def _options(given: Sequence[str]) -> Namespace:
+    """Return the options of a command line, as Hydra reads them. Raises ConfigError where it would print its usage."""
+    said = StringIO()
+    parser = get_args_parser()
+    try:
+        with redirect_stderr(said):
+            return parser.parse_args(given)
+    except SystemExit as stopped:
+        if not stopped.code:
+            raise
+        text = said.getvalue().partition(f"{parser.prog}: error: ")[2].strip()
+        raise ConfigError(
+            [Problem("options", f"{text}; pgexp --help and pgexp --hydra-help tell what there is")]
+        ) from None
 
 
 @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
@@ -54,7 +89,9 @@ def _application(config: DictConfig) -> float | None:
     settings = HydraConfig.get()
     folder = Path(settings.runtime.output_dir)
     from pgexp.cli.config import typed
+    from pgexp.storage.hydra_files import mask_hydra_files
 
+    mask_hydra_files(folder)
     try:
         run = typed(config, settings.runtime.choices)
 
@@ -62,8 +99,10 @@ def _application(config: DictConfig) -> float | None:
         from pgexp.execution.plan import Job
 
         return train_and_tell([Job(run, folder)], folder, sweep=False)[0]
-    except ConfigError as error:  # here, since Hydra would print a preamble of its own
-        refuse(error)
+    except Exception as error:  # here, since Hydra would print a preamble of its own
+        from pgexp.cli.errors import explained
+
+        refuse(explained(error, sys.argv[1:]))
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:

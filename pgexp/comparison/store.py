@@ -10,6 +10,10 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
+from pgexp.schema.errors import ConfigError
+from pgexp.storage.secrets import mask_uri
+from pgexp.storage.store_uri import full_uri
+
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
@@ -29,21 +33,19 @@ def opened(uri: str) -> Iterator["MlflowClient"]:
     store as it opens it. A comparison only reads, so these three are refused beforehand.
     """
     _check_address(uri)
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from pgexp.storage.mlflow_client import MlflowException, connect
+    address = _with_password(uri)
+    from pgexp.storage.mlflow_client import MlflowException, SQLAlchemyError, connect
 
     try:
-        yield connect(_absolute(uri))  # MLflow remembers stores by address, whatever the working directory
+        yield connect(_absolute(address))  # MLflow remembers stores by address, whatever the working directory
     except (MlflowException, SQLAlchemyError, ImportError) as error:  # the last: a database without its driver
-        reason = shorten(str(error), 160, placeholder=" ...")
+        reason = shorten(mask_uri(str(error)), 160, placeholder=" ...")
         raise ComparisonError(f"{shown(uri)} can't be read: is it up? --uri names another ({reason})") from error
 
 
 def shown(uri: str) -> str:
     """Return the store's address as it may be printed: a relative SQLite path absolute, a password hidden."""
-    password = urlsplit(uri).password
-    return uri.replace(f":{password}@", ":***@") if password else _absolute(uri)
+    return mask_uri(_absolute(uri))
 
 
 def open_ui(uri: str) -> str:
@@ -51,6 +53,13 @@ def open_ui(uri: str) -> str:
     if urlsplit(uri).scheme in ("http", "https"):
         return f"open {shown(uri)}"
     return f"mlflow ui --backend-store-uri {shlex.quote(shown(uri))} --host 127.0.0.1 --port 5000"
+
+
+def _with_password(uri: str) -> str:
+    try:
+        return full_uri(uri)
+    except ConfigError as error:
+        raise ComparisonError(error.problems[0].text) from error
 
 
 def _absolute(uri: str) -> str:

@@ -56,6 +56,10 @@ class EnvSpec:
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         return GymnasiumSlots(partial(self.make, "rgb_array"), self.spaces, afresh=self.id in _KEPT)
 
+    def shown(self) -> GymnasiumSlots:
+        """Return slots whose environments show themselves in a window."""
+        return GymnasiumSlots(partial(self.make, "human"), self.spaces, afresh=self.id in _KEPT)
+
     def slots(self, count: int) -> Slots:
         """Return a bank of `count` slots. Of which kind it is decides no number."""
         if self.native and self.vectorization in ("auto", "native"):

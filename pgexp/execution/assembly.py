@@ -3,30 +3,28 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import torch
 
 from pgexp.baselines.baseline import Baseline, GreedyReplay, JointPredictor
 from pgexp.envs.spec import EnvSpec, inspect
 from pgexp.envs.wrappers import Wrap
 from pgexp.execution.building import build, imported
+from pgexp.execution.pictures import require_video
+from pgexp.execution.policies import make_policy
 from pgexp.functional.moments import Moments
 from pgexp.learning.algorithm import Algorithm, Student
 from pgexp.learning.collector import Collector
 from pgexp.learning.evaluator import Evaluator
 from pgexp.learning.learner import Learner
-from pgexp.learning.observer import Observer, trainable
+from pgexp.learning.observer import trainable
 from pgexp.learning.policy import Policy
 from pgexp.learning.replay import GreedyReplayer
 from pgexp.learning.rollout import Rollout
 from pgexp.learning.schedules import Schedule
 from pgexp.learning.scores import episode_scores
-from pgexp.networks.heads.head import Head
-from pgexp.networks.network import Network, RecurrentNetwork
 from pgexp.networks.parameters import Parameters, stack, views
 from pgexp.schema.config import Env, Option, RunConfig
 from pgexp.schema.errors import ConfigError, Problem
@@ -71,8 +69,9 @@ def assemble(configs: Sequence[RunConfig]) -> Pack:
     first = configs[0]
     env = make_spec(first.env)
     if any(config.evaluation.video for config in configs):
-        _require_video(env)
-    policy = _policy(first, env)
+        require_video(env, "evaluation.video")
+    shape, space = env.observation_shape, env.action_space
+    policy = make_policy(first.env, first.network, first.head, first.dtype, first.shared, shape, space)
     stacked = stack([policy.initial(config.seed) for config in configs])
     collector, stream = _collector(configs, env, policy)
     learners, replayers = [], []
@@ -99,38 +98,6 @@ def make_spec(env: Env) -> EnvSpec:
         kind: Callable[..., gym.Env[Any, Any]] = imported(f"env.wrappers[{i}]", option, gym.Wrapper)
         wrappers.append(partial(kind, **option.arguments))
     return inspect(env.id, env.max_episode_steps, env.kwargs, wrappers, env.vectorization)
-
-
-def _policy(config: RunConfig, env: EnvSpec) -> Policy:
-    head = build("head", config.head, Head, space=env.action_space)
-    network = build(
-        "network",
-        config.network,
-        (Network, RecurrentNetwork),
-        inputs=env.observation_size,
-        outputs=head.inputs + config.shared,
-        shape=env.observation_shape,
-    )
-    size = env.observation_size if config.env.normalize_observations else None
-    observer = Observer(getattr(torch, config.dtype), size, config.env.clip_observations)
-    return Policy(observer, network, head, config.shared)
-
-
-def _require_video(env: EnvSpec) -> None:
-    missing = [name for name in ("imageio", "imageio_ffmpeg", "pygame") if find_spec(name) is None]
-    if missing:
-        text = f"true needs {', '.join(missing)}, an extra of the package: pip install 'pgexp[video]'"
-        raise ConfigError([Problem("evaluation.video", text)])
-    try:
-        filmed = env.filmed()
-        filmed.start(np.array([0]), [0])
-        filmed.frame(0)
-        filmed.close()
-    except Exception as error:  # a renderer may raise anything
-        reason = f"{type(error).__name__}: {str(error).strip() or 'it has no pictures'}"
-        hint = ". Without a screen it needs MUJOCO_GL=egl or osmesa" if type(error).__module__ == "mujoco" else ""
-        text = f"{env.id} can't be pictured here: {reason}{hint}"
-        raise ConfigError([Problem("evaluation.video", text)]) from error
 
 
 def _learner(config: RunConfig, env: EnvSpec, policy: Policy, parameters: Parameters, greedy: GreedyReplay) -> Learner:
@@ -184,7 +151,15 @@ def _collector(configs: Sequence[RunConfig], env: EnvSpec, policy: Policy) -> tu
     def stream(row: int, purpose: str, episode: int) -> Key:
         return stream_of_run(row // slots, row % slots, purpose, episode)
 
-    rollout = Rollout(env, env.slots(len(configs) * slots), policy, len(configs), slots, stream)
+    rollout = Rollout(
+        env,
+        env.slots(len(configs) * slots),
+        policy,
+        len(configs),
+        slots,
+        stream,
+        remembers=first.batch.steps is not None,
+    )
     episodes = first.batch.episodes
     collector = Collector(rollout, len(configs), slots, episodes // slots if episodes else None, first.batch.steps)
     return collector, stream_of_run

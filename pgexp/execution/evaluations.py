@@ -4,23 +4,33 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pgexp.learning.evaluator import Evaluator, Outcome, Subject
+from pgexp.learning.state import State
 from pgexp.networks.parameters import Parameters, stack
 from pgexp.schema.config import Evaluation
 
 
 @dataclass(frozen=True)
 class Due:
-    """A policy that waits for its evaluation: a copy of its parameters, and where in its run they come from.
+    """A policy that waits for its evaluation: a copy of its run's state, and where in the run it comes from.
 
     An evaluation has streams of its own, so it gives the same whenever it is made.
     """
 
     run: int
     seed: int
-    steps: int
     progress: float
     final: bool
-    parameters: Parameters  # one run's, without a run axis
+    state: State
+
+    @property
+    def steps(self) -> int:
+        """The training steps behind it."""
+        return int(self.state.counters["steps"])
+
+    @property
+    def parameters(self) -> Parameters:
+        """The run's parameters, without a run axis."""
+        return {name: tensor[0] for name, tensor in self.state.parameters.items()}
 
     @property
     def subject(self) -> Subject:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pgexp.schema.config import RunConfig
 from pgexp.schema.identity import deciding, structure_key
+from pgexp.storage.secrets import masked
 
 Value = str | int | float | bool
 
@@ -31,8 +32,11 @@ def packs(jobs: Sequence[Job]) -> list[list[int]]:
 
 
 def parameters(config: RunConfig) -> dict[str, Value]:
-    """Return a run's config as flat names and values, for people: the options by name, then what they are set to."""
-    fields = deciding(config)
+    """Return a run's config as flat names and values, for people: the options by name, then what they are set to.
+
+    Secrets are masked.
+    """
+    fields = masked(deciding(config))
     fields["algorithm"] |= {"batch": fields.pop("batch")}
     named = {group: config.choices[group] for group in GROUPS if group in config.choices}
     return named | _flat(fields)

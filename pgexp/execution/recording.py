@@ -11,8 +11,8 @@ from pgexp.schema import names
 from pgexp.schema.config import Option, RunConfig, Tracking
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.identity import configuration_key, run_key
-from pgexp.schema.signatures import source
 from pgexp.storage import record
+from pgexp.storage.own_modules import own_sources
 from pgexp.storage.provenance import Provenance
 from pgexp.storage.record import Record, RunRecord
 
@@ -55,12 +55,21 @@ def make_record(
     )
 
 
-def user_modules(configs: Sequence[RunConfig]) -> list[Path]:
-    """Return the source files of the options, and of the environments, that are neither pgexp's nor torch's."""
+def user_modules(configs: Sequence[RunConfig]) -> dict[str, Path]:
+    """Return the files of the options, and of the environments, that are neither pgexp's nor torch's, by their place.
+
+    Those of the user's own modules that these import are among them.
+    """
     targets = {target for config in configs for option in _options(config) for target in _targets(option)}
     own = {target.rpartition(".")[0] for target in targets if not target.startswith(("pgexp.", "torch.", "gymnasium."))}
     own |= {config.env.id.partition(":")[0] for config in configs if ":" in config.env.id}
-    return sorted({source(module) for module in own})
+    return own_sources(own)
+
+
+def policy_modules(config: RunConfig) -> frozenset[str]:
+    """Return the modules of the options that a run's policy is built of, but pgexp's own."""
+    targets = {target for option in (config.network, config.head) for target in _targets(option)}
+    return frozenset(target.rpartition(".")[0] for target in targets if not target.startswith("pgexp."))
 
 
 def _options(config: RunConfig) -> tuple[Option, ...]:

@@ -60,6 +60,11 @@ class Algorithm(ABC):
     def biases(self, baseline: Baseline) -> Sequence[str]:
         """Return the choices that make the gradient estimate biased, a few words each."""
 
+    @property
+    @abstractmethod
+    def depends_on_progress(self) -> bool:
+        """Whether its updates depend on the share of the budget that is spent, and so on the budget."""
+
     @abstractmethod
     def update(self, student: Student, batch: Batch, progress: float) -> dict[str, float]:
         """Learn from the batch as the policy sees it; return metrics by name. Raises DivergenceError.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pgexp.functional.arrays import Observations, Rows
 from pgexp.functional.batch import Batch
-from pgexp.learning.rollout import Rollout, Step
+from pgexp.learning.rollout import Position, Rollout, Step
 from pgexp.networks.parameters import Parameters
 
 _INITIAL_CAPACITY = 256
@@ -49,6 +49,14 @@ class Collector:
             taken += 1
         recording.close_open(rows, rollout)
         return [recording.batch(run * self._slots + np.arange(self._slots)) for run in runs]
+
+    def position(self, run: int) -> Position:
+        """Return where a run's slots stand between two batches."""
+        return self._rollout.position(run)
+
+    def restore(self, run: int, position: Position) -> None:
+        """Let a run's slots stand there again. Raises ReplayError."""
+        self._rollout.restore(run, position)
 
     def close(self) -> None:
         """Release the environments."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pgexp.envs.slots import Slots
+from pgexp.envs.slots import GymnasiumSlots, Slots
 from pgexp.envs.spec import EnvSpec
-from pgexp.functional.arrays import Floats, Ints
+from pgexp.functional.arrays import Flags, Floats, Ints
 from pgexp.learning.policy import Policy
 from pgexp.learning.rollout import Rollout, StreamOf
 from pgexp.networks.parameters import Parameters, stack
@@ -25,10 +25,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The raw, undiscounted returns and the lengths of an evaluation's episodes, [episodes] each."""
+    """The raw, undiscounted returns and the lengths of an evaluation's episodes, and which of them a time limit cut.
+
+    [episodes] each. While they are played, an episode of length 0 is still to come.
+    """
 
     returns: Floats
     lengths: Ints
+    truncated: Flags
 
 
 class Evaluator:
@@ -54,8 +58,17 @@ class Evaluator:
         for begin in range(0, len(subjects), self._capacity):
             end = begin + self._capacity
             part = {name: tensor[begin:end] for name, tensor in stacked.items()}
-            found += self._play(part, subjects[begin:end], episodes, greedy)
+            *_, outcomes = self._play(part, subjects[begin:end], episodes, greedy)
+            found += outcomes
         return found
+
+    def follow(self, parameters: Parameters, subject: Subject, episodes: int, greedy: bool) -> Iterator[Outcome]:
+        """Evaluate one subject; yield its outcome as it fills, and at last as `evaluate` returns it.
+
+        parameters: one run's, without a run axis.
+        """
+        for (outcome,) in self._play(stack([parameters]), [subject], episodes, greedy):
+            yield outcome
 
     def film(
         self, parameters: Parameters, subject: Subject, episodes: int, greedy: bool
@@ -64,26 +77,49 @@ class Evaluator:
 
         parameters: one run's, without a run axis; episodes: how many the evaluation had.
         """
-        per_run = min(self._slots, episodes)
         slots = self._env.filmed()
+        for _ in self.replay(slots, parameters, subject, episodes, greedy):
+            yield slots.frame(0)
+
+    def replay(
+        self,
+        slots: GymnasiumSlots,
+        parameters: Parameters,
+        subject: Subject,
+        episodes: int,
+        greedy: bool,
+        episode: int = 0,
+    ) -> Iterator[int]:
+        """Play one of a subject's episodes again, the same to the bit, in slots that are closed after it.
+
+        Yields the row that it is played in, at its beginning and after each step. parameters: one run's, without a run
+        axis; episodes: how many the evaluation had.
+        """
+        per_run = min(self._slots, episodes)
+        turn, row = divmod(episode, per_run)
         rollout = Rollout(self._env, slots, self._policy, 1, per_run, _streams([subject], per_run))
         rollout.follow(stack([parameters]))
-        rollout.start(np.array([0]))
-        first = np.arange(per_run) == 0
+        rollout.episode[row] = turn - 1
+        rollout.start(np.array([row]))
+        live = np.arange(per_run) == row
         ended = False
         while not ended:
-            yield slots.frame(0)
-            ended = len(rollout.step(first, greedy).ended) > 0
-        yield slots.frame(0)
+            yield row
+            ended = len(rollout.step(live, greedy).ended) > 0
+        yield row
         rollout.close()
 
-    def _play(self, stacked: Parameters, subjects: Sequence[Subject], episodes: int, greedy: bool) -> list[Outcome]:
+    def _play(
+        self, stacked: Parameters, subjects: Sequence[Subject], episodes: int, greedy: bool
+    ) -> Iterator[Sequence[Outcome]]:
+        """Play the subjects' episodes; yield their outcomes, which fill, whenever some have ended."""
         slots = min(self._slots, episodes)
         count = len(subjects) * slots
         bank = self._bank = self._bank or self._env.slots(self._capacity * self._slots)
         rollout = Rollout(self._env, bank, self._policy, len(subjects), slots, _streams(subjects, slots))
-        returns = np.zeros((len(subjects), episodes))
-        lengths = np.zeros((len(subjects), episodes), dtype=np.int64)
+        shape = len(subjects), episodes
+        returns, lengths, cut = np.zeros(shape), np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
+        outcomes = [Outcome(*rows) for rows in zip(returns, lengths, cut, strict=True)]
         rollout.follow(stacked)
         rollout.start(np.arange(count))
         live = np.ones(count, dtype=bool)
@@ -92,9 +128,11 @@ class Evaluator:
             ended = step.ended
             index = ended // slots, rollout.episode[ended] * slots + ended % slots
             returns[index], lengths[index] = rollout.returns[ended], rollout.time[ended]
+            cut[index] = step.truncated[step.terminated | step.truncated]
             live[ended] = index[1] + slots < episodes
             rollout.start(ended[live[ended]])
-        return [Outcome(*pair) for pair in zip(returns, lengths, strict=True)]
+            if len(ended):
+                yield outcomes
 
 
 def _streams(subjects: Sequence[Subject], slots: int) -> StreamOf:

@@ -88,6 +88,11 @@ class Reinforce(Algorithm):
         """Return the estimator's biased choices."""
         return consistency.biases(self._estimator, baseline)
 
+    @property
+    def depends_on_progress(self) -> bool:
+        """Whether the entropy's coefficient changes over the run."""
+        return bool(self._entropy_coefficient) and not isinstance(self._entropy_schedule, Constant)
+
     def update(self, student: Student, batch: Batch, progress: float) -> dict[str, float]:
         """Take one step: value the batch, follow its gradient, then let the baseline learn from it."""
         kept = self._estimator.kept(batch)

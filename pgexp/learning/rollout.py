@@ -4,10 +4,12 @@ A slot's draws are keyed by (run, slot, episode, time), so they depend neither o
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from pgexp.envs.slots import Slots
 from pgexp.envs.spec import EnvSpec
@@ -38,10 +40,40 @@ class Step(NamedTuple):
         return self.rows[self.terminated | self.truncated]
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where one run's N slots stand between two batches.
+
+    In batches of whole episodes only the episodes' numbers count. A segment may leave episodes open; for these the
+    actions taken say where they stand, since an episode is played again by them from its seed.
+    """
+
+    episode: Ints  # [N], the episode each slot played last, or plays; -1 before the first
+    time: Ints  # [N], the steps taken in an open episode, else 0
+    actions: Actions  # [sum of time, ...], slot after slot, as the environment was given them
+    returns: Floats  # [N], the raw rewards received in an open episode, else 0
+    observations: Observations  # [N, O], what each slot sees
+    memory: Observations  # [N, Z]
+
+
+class ReplayError(Exception):
+    """An environment did not play an episode again as it had been played."""
+
+
 class Rollout:
     """R x N slots of an environment advancing under R stacked policies. Row r * N + i is slot i of run r."""
 
-    def __init__(self, env: EnvSpec, slots: Slots, policy: Policy, runs: int, per_run: int, stream: StreamOf) -> None:
+    def __init__(
+        self,
+        env: EnvSpec,
+        slots: Slots,
+        policy: Policy,
+        runs: int,
+        per_run: int,
+        stream: StreamOf,
+        remembers: bool = False,
+    ) -> None:
+        """Make the slots; one that remembers can tell the actions of episodes that are open between two batches."""
         self._shape = (runs, per_run)
         self._slots = slots
         self._policy = policy
@@ -55,6 +87,8 @@ class Rollout:
         """What each row sees, [R * N, O]; after an episode's end its last observation, until the next one starts."""
         self.memory: Observations = torch.zeros(count, policy.memory_size, dtype=policy.dtype).numpy()
         """What a recurrent policy remembers in each row, [R * N, Z]; zeros at an episode's begin."""
+        self._taken: Actions | None = None  # [R * N, capacity, ...], the actions of each row's episode
+        self._remembers = remembers
         self._rows = np.arange(count)
         self.episode = np.full(count, -1)  # the episode each row plays
         self.time = np.zeros(count, dtype=np.int64)  # the steps taken in it
@@ -84,7 +118,10 @@ class Rollout:
         )
         before, samples = self.observations[rows], choice.samples.numpy()[acting]
         self.memory[rows] = choice.memory.numpy()[acting]
-        result = self._slots.step(rows, choice.actions.numpy()[acting])
+        actions = choice.actions.numpy()[acting]
+        if self._remembers:
+            self._remember(rows, actions)
+        result = self._slots.step(rows, actions)
         self.observations[rows] = result.observations
         self.time[rows] += 1
         self.returns[rows] += result.rewards
@@ -97,9 +134,62 @@ class Rollout:
             result.truncated & ~result.terminated,
         )
 
+    def position(self, run: int) -> Position:
+        """Return where a run's slots stand."""
+        rows = run * self._shape[1] + np.arange(self._shape[1])
+        time = self.time[rows] if self._remembers else np.zeros(len(rows), dtype=np.int64)
+        held: Actions = np.zeros((len(self.time), 0)) if self._taken is None else self._taken
+        return Position(
+            episode=self.episode[rows].copy(),
+            time=time.copy(),
+            actions=np.concatenate([held[row, :t] for row, t in zip(rows, time, strict=True)]),
+            returns=np.where(time > 0, self.returns[rows], 0.0),
+            observations=self.observations[rows].copy(),
+            memory=self.memory[rows].copy(),
+        )
+
+    def restore(self, run: int, position: Position) -> None:
+        """Let a run's slots stand where they stood, by playing what is open again. Raises ReplayError."""
+        rows = run * self._shape[1] + np.arange(self._shape[1])
+        if position.episode.shape != rows.shape:
+            raise ValueError(f"{len(position.episode)} slots in place of {len(rows)}")
+        if self._remembers:
+            self._play_again(rows, position)
+        self.episode[rows] = position.episode
+        self.observations[rows] = position.observations
+        self.memory[rows] = position.memory
+
     def close(self) -> None:
         """Release the environments."""
         self._slots.close()
+
+    def _play_again(self, rows: Rows, position: Position) -> None:
+        begun = position.episode >= 0
+        self.episode[rows] = position.episode - begun
+        self.start(rows[begun])
+        first = np.cumsum(position.time) - position.time
+        for t in range(int(position.time.max(initial=0))):
+            live = np.flatnonzero(position.time > t)
+            actions = position.actions[first[live] + t]
+            self._remember(rows[live], actions)
+            result = self._slots.step(rows[live], actions)
+            _require_equal(result.terminated | result.truncated, np.zeros(len(live), dtype=bool))
+            self.observations[rows[live]] = result.observations
+            self.returns[rows[live]] += result.rewards
+            self.time[rows[live]] += 1
+        _require_equal(self.observations[rows[begun]], position.observations[begun])
+        _require_equal(self.returns[rows], position.returns)
+        for row in rows[position.time % NOISE_BLOCK > 0].tolist():
+            self._draw_block(row)
+
+    def _remember(self, rows: Rows, actions: Actions) -> None:
+        longest = int(self.time[rows].max())
+        if self._taken is None or longest >= self._taken.shape[1]:
+            grown = np.empty((len(self.time), max(NOISE_BLOCK, 2 * longest), *actions.shape[1:]), actions.dtype)
+            if self._taken is not None:
+                grown[:, : self._taken.shape[1]] = self._taken
+            self._taken = grown
+        self._taken[rows, self.time[rows]] = actions
 
     def _select(self, runs: list[int]) -> Parameters:
         """Leave out whole runs that wait. A run keeps all its N rows: bits of a product may depend on how many."""
@@ -113,7 +203,15 @@ class Rollout:
     def _draw(self, rows: Rows, runs: Ints) -> torch.Tensor:
         position = self.time % NOISE_BLOCK
         for row in rows[position[rows] == 0].tolist():
-            block = int(self.time[row]) // NOISE_BLOCK
-            draws = generator(*self._stream(row, "action", self.episode[row]), block)
-            self._noise[row] = self._policy.distribution.noise(draws, NOISE_BLOCK)
+            self._draw_block(row)
         return self._of(self._noise[self._rows, position], runs)
+
+    def _draw_block(self, row: int) -> None:
+        block = int(self.time[row]) // NOISE_BLOCK
+        draws = generator(*self._stream(row, "action", self.episode[row]), block)
+        self._noise[row] = self._policy.distribution.noise(draws, NOISE_BLOCK)
+
+
+def _require_equal(now: NDArray[Any], before: NDArray[Any]) -> None:
+    if not np.array_equal(now, before):
+        raise ReplayError("the environment did not play an episode again as before, from its seed and its actions")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.signatures import REQUIRED, Parameter, parameters
-from pgexp.schema.types import SHAPES, NonNegativeInt, PositiveFloat, PositiveInt
+from pgexp.schema.types import SHAPES, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 AUTOMATIC_SLOTS = 16  # the most slots that a run gets unasked
 
@@ -80,6 +80,20 @@ class Tracking:
 
 
 @dataclass(frozen=True)
+class Registry:
+    """Whether the final policy gets a name in MLflow's model registry."""
+
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How often a run's whole state is written down, beside at its end."""
+
+    seconds: NonNegativeFloat | None = 30.0
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Everything a run is."""
 
@@ -97,6 +111,8 @@ class RunConfig:
     batch: Annotated[Batch, SHAPES]
     evaluation: Annotated[Evaluation, SHAPES]
     tracking: Tracking
+    registry: Registry
+    checkpoint: Checkpoint
     choices: Mapping[str, str]  # the options' names as chosen on the command line, e.g. baseline: value
 
     @property
@@ -142,6 +158,9 @@ def require_consistent(config: RunConfig) -> None:
         problems.append(Problem("env.slots", text))
     if config.evaluation.video and not config.evaluation.final_episodes:
         problems.append(Problem("evaluation.video", "true needs evaluation.final_episodes of at least 1"))
+    model = config.registry.name
+    if model is not None and (not model.strip() or {"/", ":"} & set(model)):
+        problems.append(Problem("registry.name", f"given {model!r}; MLflow takes a name without / and :"))
     if problems:
         raise ConfigError(problems)
 

@@ -1,28 +1,35 @@
 """Who a run is: the fields that decide its numbers, and the keys made of them.
 
-Left out is what decides no number: where it is recorded, whether a video is made, what an option is called.
+Left out is what decides no number: where and how it is recorded, whether a video is made, what an option is called.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
 from pgexp.schema.config import Option, RunConfig, shaping_fields
 
 
 def plain(value: Any) -> Any:
-    """Return a config's part as JSON has it: mappings, lists, numbers, texts."""
+    """Return a config's part as JSON has it, mappings sorted: in what order a user wrote them shows nowhere."""
     if isinstance(value, Option):
-        return {"_target_": value.target, **{name: plain(item) for name, item in value.arguments.items()}}
+        return {"_target_": value.target, **{name: plain(item) for name, item in sorted(value.arguments.items())}}
     if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
+        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in value.items()}
+        return {str(name): plain(item) for name, item in sorted(value.items(), key=lambda pair: str(pair[0]))}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
+
+
+def composed(config: RunConfig) -> dict[str, Any]:
+    """Return the whole config as plain mappings and values, laid out as the one that `parse` reads."""
+    fields = {name: plain(getattr(config, name)) for name in config.__dataclass_fields__ if name != "choices"}
+    fields["algorithm"] |= {"batch": fields.pop("batch")}
+    return fields
 
 
 def deciding(config: RunConfig) -> dict[str, Any]:
@@ -30,7 +37,7 @@ def deciding(config: RunConfig) -> dict[str, Any]:
     fields = {
         name: plain(getattr(config, name))
         for name in config.__dataclass_fields__
-        if name not in ("tracking", "choices")
+        if name not in ("tracking", "registry", "checkpoint", "choices")
     }
     fields["env"] |= {"slots": config.slots}
     del fields["evaluation"]["video"], fields["env"]["vectorization"]
@@ -53,6 +60,11 @@ def structure_key(config: RunConfig) -> str:
     """Return the key in which the runs of a pack are equal."""
     fields = deciding(config)
     return _digest({name: fields[name] for name in shaping_fields()} | {"shared": config.shared})
+
+
+def extended_key(key: str, longer: str) -> str:
+    """Return the key of a run that was extended, and differs from one of the longer budget from its start."""
+    return _digest({"extends": key, "to": longer})
 
 
 def _digest(fields: Mapping[str, Any]) -> str:

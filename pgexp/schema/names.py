@@ -4,6 +4,7 @@ A metric's name is ``group/quantity``; MLflow's UI makes a section of each group
 on the machine and the day; every other metric depends on the run's identity alone.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 TIMING: Final = "timing/"
@@ -39,12 +40,18 @@ STEPS_PER_SECOND: Final = TIMING + "steps_per_second"
 
 EVALUATION: Final = "evaluation"
 FINAL: Final = "final"
+EVALUATE: Final = "evaluate"
 
 
 def evaluation_metrics(phase: str) -> tuple[str, ...]:
     """Return the names of an evaluation's metrics; phase is EVALUATION (during training) or FINAL (at its end)."""
     quantities = ("return_mean", "return_std", "return_min", "return_max", "episode_length_mean")
     return tuple(f"{phase}/{quantity}" for quantity in quantities)
+
+
+def evaluate_metrics(summary: Mapping[str, float]) -> dict[str, float]:
+    """Return what an evaluation of a trained policy found, by the names of its metrics."""
+    return {f"{EVALUATE}/{quantity}": value for quantity, value in summary.items()}
 
 
 EVALUATION_RETURN: Final = evaluation_metrics(EVALUATION)[0]
@@ -68,17 +75,25 @@ TAG_BIASED: Final = "pgexp.biased"  # which choices make the gradient estimate b
 TAG_DRAINED: Final = "pgexp.drained"  # how many rows of the run's record the store has
 TAG_NONFINITE: Final = "pgexp.nonfinite"  # how many values were NaN or infinite, and stand in the run's table only
 TAG_REASON: Final = "pgexp.reason"  # why the run ended as it did
+TAG_EXTENDS: Final = "pgexp.extends"  # the key of the run whose budget was extended
+TAG_EXTENDED_EXACTLY: Final = "pgexp.extended_exactly"  # "true": it equals a run of the longer budget from its start
 TAG_COMMIT: Final = "mlflow.source.git.commit"
 TAG_PARENT: Final = "mlflow.parentRunId"
 
 # Files of a run's folder.
 RUN_FILE: Final = "run.json"
+CONFIG_FILE: Final = "config.json"
 ROWS_FILE: Final = "rows.jsonl"
 METRICS_FILE: Final = "metrics.parquet"
 TIMINGS_FILE: Final = "timings.parquet"
 LOG_FILE: Final = "run.log"
+CHECKPOINT_FOLDER: Final = "checkpoint"
+EVALUATIONS_FOLDER: Final = "evaluations"
 POLICY_FOLDER: Final = "policy"
 VIDEO_FOLDER: Final = "video"
 PROVENANCE_FOLDER: Final = "provenance"
+CODE_FILE: Final = "provenance/code.zip"  # the package and the user's own modules that the policy is made of
+REQUIREMENTS_FILE: Final = "provenance/requirements.txt"  # pins of what they import
+MODEL: Final = "model"  # the name of a run's model in MLflow
 # File of the folder that a command made: a single run's own folder, or the sweep's.
 RECORD_FILE: Final = "record.json"

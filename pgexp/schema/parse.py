@@ -9,9 +9,11 @@ from pgexp.schema.check import check, is_factory
 from pgexp.schema.config import (
     Batch,
     Budget,
+    Checkpoint,
     Env,
     Evaluation,
     Option,
+    Registry,
     RunConfig,
     Tracking,
     parameters_of,
@@ -73,6 +75,8 @@ def parse(config: Mapping[str, Any], choices: Mapping[str, str] | None = None) -
         "batch": reader.section("algorithm.batch", Batch, batch),
         "evaluation": reader.section("evaluation", Evaluation, reader.mapping("evaluation")),
         "tracking": reader.section("tracking", Tracking, reader.mapping("tracking")),
+        "registry": reader.section("registry", Registry, reader.mapping("registry")),
+        "checkpoint": reader.section("checkpoint", Checkpoint, reader.mapping("checkpoint")),
     }
     values = reader.values({key: config[key] for key in _VALUES if key in config})
     if reader.problems:

@@ -1,4 +1,4 @@
-"""Confidence intervals over seeds, and how far they can be trusted.
+"""Confidence intervals, most often over seeds, and how far they can be trusted.
 
 An interval function takes a sample ``[n]`` and a statistic that reduces the last axis, and returns an
 `Interval`, or None where the sample is too small to say anything.
@@ -57,6 +57,27 @@ def bootstrap_interval(
         raise ValueError(f"the statistic must reduce the last axis only; it gave the shape {estimates.shape}")
     low, high = np.quantile(estimates, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
+
+
+def t_interval(scores: ArrayLike, level: float = 0.95) -> Interval | None:
+    """Return Student's interval of the mean of the scores ``[n]``; None for a single score.
+
+    With t the (1 + level) / 2 quantile of Student's t with n - 1 degrees of freedom, and s the sample's deviation,
+    n - 1 in its denominator::
+
+        mean -+ t s / sqrt(n)
+
+    Exact for normal scores, close to it for others where there are many of them. ValueError as `bootstrap_interval`.
+    """
+    from scipy.special import stdtrit
+
+    sample = _sample(scores)
+    if not 0 < level < 1:
+        raise ValueError(f"level is a probability strictly between 0 and 1, not {level}")
+    if sample.size == 1:
+        return None
+    reach = stdtrit(sample.size - 1, (1 + level) / 2) * sample.std(ddof=1) / np.sqrt(sample.size)
+    return Interval(float(sample.mean() - reach), float(sample.mean() + reach))
 
 
 def resampled(sample: FloatArray, resamples: int, seed: int) -> FloatArray:

@@ -33,13 +33,12 @@ class GitState:
 
 def git_state(folder: Path) -> GitState:
     """Return the state of the repository that a folder is in; what git cannot tell in time stays empty."""
-    root = _git(folder, "rev-parse", "--show-toplevel")
-    if root is None:
+    repository = repository_of(folder)
+    if repository is None:
         return GitState()
-    repository = Path(root.removesuffix("\n"))
-    commit = (_git(repository, "rev-parse", "--verify", "HEAD") or "").strip() or None
-    diff = _git(repository, *_DIFF, commit or _EMPTY_TREE)
-    untracked = _git(repository, "ls-files", "--others", "--exclude-standard", "-z") or ""
+    commit = (git(repository, "rev-parse", "--verify", "HEAD") or "").strip() or None
+    diff = git(repository, *_DIFF, commit or _EMPTY_TREE)
+    untracked = git(repository, "ls-files", "--others", "--exclude-standard", "-z") or ""
     return GitState(
         repository=str(repository),
         commit=commit,
@@ -49,7 +48,18 @@ def git_state(folder: Path) -> GitState:
     )
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def repository_of(folder: Path) -> Path | None:
+    """Return the root of the repository that a folder is in, or None."""
+    root = git(folder, "rev-parse", "--show-toplevel")
+    return None if root is None else Path(root.removesuffix("\n"))
+
+
+def is_tracked(path: Path) -> bool:
+    """Return whether a file is one that a repository keeps, and does not only stand in its folder."""
+    return git(path.parent, "ls-files", "--error-unmatch", path.name) is not None
+
+
+def git(folder: Path, *arguments: str) -> str | None:
     """Return what git prints, byte for byte (surrogates stand for what is no UTF-8), or None if it fails."""
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:

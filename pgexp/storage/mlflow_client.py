@@ -7,13 +7,18 @@ import os
 import warnings
 from pathlib import Path
 
+from pgexp.storage.files import replacing
+from pgexp.storage.locking import held
+
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it prints the server's address, password included
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # Alembic's too
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # by default a call fails after 4 minutes
 
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 __all__ = [
     "Metric",
@@ -22,6 +27,8 @@ __all__ = [
     "Param",
     "Run",
     "RunTag",
+    "SQLAlchemyError",
+    "ViewType",
     "artifact_location",
     "connect",
 ]
@@ -30,12 +37,23 @@ _SQLITE = "sqlite:///"
 
 
 def connect(uri: str) -> MlflowClient:
-    """Return a client of a store; a fresh SQLite database gets its folder and, within seconds, its tables."""
-    if uri.startswith(_SQLITE):
-        _database(uri).parent.mkdir(parents=True, exist_ok=True)
+    """Return a client of a store; a fresh SQLite database gets its folder and, within seconds, its tables.
+
+    Several processes may do so at once: one of them makes the database, under another name until it is complete.
+    """
     with warnings.catch_warnings():  # MLflow's models are older than the SQLAlchemy that it allows
         warnings.filterwarnings("ignore", "The ``noload`` loader strategy is deprecated")
+        if uri.startswith(_SQLITE) and not _database(uri).exists():
+            _make(_database(uri))
         return MlflowClient(uri)
+
+
+def _make(database: Path) -> None:
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with held(database.with_name(f"{database.name}.lock"), wait=True):
+        if not database.exists():
+            with replacing(database) as draft:
+                MlflowClient(f"{_SQLITE}{draft}")
 
 
 def artifact_location(uri: str) -> str | None:

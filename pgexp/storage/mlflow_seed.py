@@ -4,26 +4,19 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from pgexp.schema.names import (
-    LOG_FILE,
-    METRICS_FILE,
-    POLICY_FOLDER,
-    PROVENANCE_FOLDER,
-    ROWS_FILE,
-    TAG_DRAINED,
-    TAG_NONFINITE,
-    TAG_REASON,
-    TIMINGS_FILE,
-    VIDEO_FOLDER,
-)
-from pgexp.storage.mlflow_client import Metric, MlflowClient, Run, RunTag
-from pgexp.storage.spool import End, Row, SpoolReader
+from pgexp.schema.names import ROWS_FILE, TAG_DRAINED, TAG_NONFINITE, TAG_REASON
+from pgexp.storage.mlflow_client import Metric, MlflowClient, MlflowException, Run, RunTag
+from pgexp.storage.mlflow_files import log_files
+from pgexp.storage.mlflow_model import log_model
+from pgexp.storage.spool import End, Item, Row, SpoolReader
 from pgexp.storage.tables import write_tables
 from pgexp.storage.thinning import Thinning
 
 _BATCH = 1000  # MLflow's limit on metrics and tags together, beyond which its client sends the tags first
 _TAG_LENGTH = 5000  # below every store's limit
 _KILLED = "the process that trained the run ended before it"
+_RUNNING = "RUNNING"
+_MISSING = "RESOURCE_DOES_NOT_EXIST"
 
 
 class MlflowSeed:
@@ -36,60 +29,87 @@ class MlflowSeed:
         self._folder = folder
         self._spool = SpoolReader(folder / ROWS_FILE)
         self._thinning = Thinning(points)
+        self._stored = (run.info.status, run.info.end_time)
+        self._has_reason = TAG_REASON in run.data.tags
         self._drained = int(run.data.tags.get(TAG_DRAINED, 0))
+        self._read_rows = 0
         self._nonfinite = 0
         self._damaged = False
         self._time = run.info.start_time
         self._pending: list[Metric] = []
         self._end: End | None = None
-        self.rows = 0
+        self.rows = 0  # that the store has
         self.ended: End | None = None
-        if run.info.status == "FINISHED":  # then nothing is left to do; a killed run may have gone on since
-            self.rows, self.ended = self._drained, End("FINISHED", run.info.end_time)
 
     def drain(self) -> None:
         """Record what the run has appended since the last call and, once it has ended, how."""
+        self._take_new()
         if self._end is None:
-            self._take(self._read())
-        self._send()
-        if self._end is not None:
-            self._finish(self._end)
+            self._go_on()
+        self._bring()
 
     def kill(self) -> None:
         """Record what the run has appended, and that it will not go on."""
-        self.drain()
+        self._take_new()
         if self._end is None:
             self._take([End("KILLED", self._time, _KILLED)])
-            self.drain()
+        self._bring()
 
-    def _read(self) -> list[Row | End]:
+    def _take_new(self) -> None:
+        if self._end is not None:
+            return
+        self._take(self._read())
+        status, end_time = self._stored
+        if self._drained and not self._spool.offset and status != _RUNNING:  # the folder is lost, the store is not
+            self.rows, self.ended = self._drained, End(status, end_time)
+
+    def _read(self) -> list[Item]:
         try:
             return self._spool.read()
         except ValueError as damage:
             self._damaged = True
-            return [End("FAILED", self._time, str(damage))]
+            sound = self._spool.read_sound()
+            return [*sound, End("FAILED", sound[-1].time if sound else self._time, str(damage))]
 
-    def _take(self, items: Iterable[Row | End]) -> None:
+    def _take(self, items: Iterable[Item]) -> None:
         for item in items:
             self._time = item.time
             if isinstance(item, Row):
                 self._count(item)
             self._end = item if isinstance(item, End) else None  # a run that went on has not ended
-        rest = self._thinning.rest()
-        if self._end is not None and rest is not None:
-            self._keep(*rest)
+            if isinstance(item, End) and item.complete and (rest := self._thinning.rest()):
+                self._keep(*rest)  # not before: a run that goes on has this row among those to choose from
 
     def _count(self, row: Row) -> None:
-        self.rows += 1
+        self._read_rows += 1
         self._nonfinite += sum(not math.isfinite(value) for value in row.metrics.values())
         shown = self._thinning.choose(row)
-        if self.rows > self._drained:
+        if self._read_rows > self._drained:
             self._keep(row, shown)
 
     def _keep(self, row: Row, metrics: dict[str, float]) -> None:
         """Keep a row's points until the store has them; what is not finite would spoil MLflow's charts."""
         points = (Metric(name, value, row.time, row.steps) for name, value in metrics.items())
         self._pending.extend(point for point in points if math.isfinite(point.value))
+
+    def _go_on(self) -> None:
+        """Take back the end that the store has of a run that was resumed since."""
+        if self.ended is None and self._stored[0] != _RUNNING:
+            self._drop_reason()
+            self._client.update_run(self._id, status=_RUNNING)
+            self._stored = (_RUNNING, None)
+
+    def _bring(self) -> None:
+        if self.ended is not None:
+            return
+        end = self._end
+        if end is not None and self._stored == (end.status, end.time) and self._read_rows <= self._drained:
+            self._pending.clear()  # the store has it all, since a run's status is the last to be set
+        else:
+            self._send()
+            if end is not None:
+                self._finish(end)
+        self.rows, self.ended = self._read_rows, end
 
     def _send(self) -> None:
         while self._pending:
@@ -101,29 +121,32 @@ class MlflowSeed:
 
     def _tags(self) -> list[RunTag]:
         """Return the tags that say how far the store has the run, true once no point is pending."""
-        tags = {TAG_DRAINED: str(self.rows)}
+        tags = {TAG_DRAINED: str(self._read_rows)}
         if self._nonfinite:
             tags[TAG_NONFINITE] = str(self._nonfinite)
         if self._end is not None and self._end.reason:
             tags[TAG_REASON] = self._end.reason[:_TAG_LENGTH]
+            self._has_reason = True
         return [RunTag(name, value) for name, value in tags.items()]
 
     def _finish(self, end: End) -> None:
         if not self._damaged:
             write_tables(self._folder)
         log_files(self._client, self._id, self._folder)
+        if end.status == "FINISHED":
+            log_model(self._client, self._id, self._folder)
         self._client.log_batch(self._id, tags=self._tags())
+        if not end.reason:
+            self._drop_reason()
         self._client.set_terminated(self._id, end.status, end.time)
-        self.ended = end
+        self._stored = (end.status, end.time)
 
-
-def log_files(client: MlflowClient, run_id: str, folder: Path) -> None:
-    """Log what a folder holds of the files worth keeping with its MLflow run."""
-    for name in (METRICS_FILE, TIMINGS_FILE, LOG_FILE):
-        if (folder / name).is_file():
-            client.log_artifact(run_id, str(folder / name))
-    for name in (POLICY_FOLDER, VIDEO_FOLDER, PROVENANCE_FOLDER):
-        if (folder / name).is_dir():
-            client.log_artifacts(run_id, str(folder / name), name)
-    for config in sorted((folder / ".hydra").glob("*.yaml")):
-        client.log_artifact(run_id, str(config), "config")
+    def _drop_reason(self) -> None:
+        if not self._has_reason:
+            return
+        try:
+            self._client.delete_tag(self._id, TAG_REASON)
+        except MlflowException as error:
+            if error.error_code != _MISSING:  # an earlier call, whose answer was lost, may have deleted it
+                raise
+        self._has_reason = False

@@ -1,43 +1,51 @@
 """The MLflow sink: it brings the spools of a record's runs into MLflow, where all runs stand from the start.
 
 MLflow is a projection of the folders and may be made again: a second sink on the same record finds the runs
-of the first and adds what is missing. One process writes a store: several that open a fresh one break it.
+of the first and adds what is missing. One process drains a record: whoever makes a sink holds the record's lock.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from pgexp.storage.mlflow_client import MlflowClient, MlflowException, Run, connect
+from pgexp.storage.mlflow_client import MlflowClient, MlflowException, Run, SQLAlchemyError, connect
+from pgexp.storage.mlflow_experiment import open_experiment
+from pgexp.storage.mlflow_files import log_files
 from pgexp.storage.mlflow_runs import MlflowRuns
-from pgexp.storage.mlflow_seed import MlflowSeed, log_files
+from pgexp.storage.mlflow_seed import MlflowSeed
 from pgexp.storage.record import Record, RunRecord
 from pgexp.storage.spool import End, Status
+from pgexp.storage.store_uri import full_uri
 
-STORE_ERRORS: Final = (MlflowException, OSError)  # a lost server, a locked database: another try may mend it
+STORE_ERRORS: Final = (MlflowException, SQLAlchemyError, OSError)  # a lost server, a locked database: try again
 
 _OUTAGES = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")  # the other codes are about one run
 
 
-@dataclass(frozen=True)
 class _Parent:
-    """A run of MLflow that ends when all the seeds below it have."""
+    """A run of MLflow whose status follows from those of the seeds below it."""
 
-    client: MlflowClient
-    id: str
-    seeds: Sequence[MlflowSeed]
-    folder: Path | None  # whose files are logged with it
+    def __init__(self, client: MlflowClient, run: Run, seeds: Sequence[MlflowSeed], folder: Path | None) -> None:
+        """Go on from what the store has of the run; the files of a folder, if it has one, are logged with it."""
+        self._client = client
+        self._id = run.info.run_id
+        self._seeds = seeds
+        self._folder = folder
+        self._stored = (run.info.status, run.info.end_time)
 
-    def close(self) -> bool:
-        """End the run if its time has come; return whether it has."""
-        ends = [seed.ended for seed in self.seeds if seed.ended is not None]
-        if len(ends) < len(self.seeds):
-            return False
-        if self.folder is not None:
-            log_files(self.client, self.id, self.folder)
-        self.client.set_terminated(self.id, _joint_status(ends), max(end.time for end in ends))
-        return True
+    def follow(self) -> None:
+        """End the run once all seeds have, and let it go on with the first that does."""
+        ends = [seed.ended for seed in self._seeds if seed.ended is not None]
+        if len(ends) == len(self._seeds):
+            end = (_joint_status(ends), max(end.time for end in ends))
+            if self._stored != end:
+                if self._folder is not None:
+                    log_files(self._client, self._id, self._folder)
+                self._client.set_terminated(self._id, *end)
+                self._stored = end
+        elif self._stored[0] != "RUNNING":
+            self._client.update_run(self._id, status="RUNNING")
+            self._stored = ("RUNNING", None)
 
 
 class MlflowSink:
@@ -46,8 +54,16 @@ class MlflowSink:
     def __init__(self, record: Record) -> None:
         """Take a written record; the store is first touched by ``open``."""
         self._record = record
+        self._runs: MlflowRuns | None = None
         self._seeds: list[MlflowSeed] = []
-        self._parents: list[_Parent] = []  # those which have not ended, lower ones first
+        self._parents: list[_Parent] = []  # lower ones first
+        self.over = False  # every run has ended, and so have those above them
+        self._next = 0  # the seed to begin with: one at which the store always fails holds up no other
+
+    @property
+    def is_open(self) -> bool:
+        """Whether all runs stand in the store."""
+        return self._runs is not None
 
     @property
     def ended(self) -> int:
@@ -56,53 +72,62 @@ class MlflowSink:
 
     @property
     def rows(self) -> int:
-        """How many rows of the spools were read."""
+        """How many rows of the spools the store has."""
         return sum(seed.rows for seed in self._seeds)
 
     def open(self) -> None:
         """Make the store's schema, the experiment and all runs, or find them again."""
-        client = connect(self._record.tracking.uri)
-        runs = MlflowRuns(client, self._record)
-        points = self._record.tracking.points
+        tracking = self._record.tracking
+        uri = full_uri(tracking.uri)
+        client = connect(uri)
+        runs = MlflowRuns(client, open_experiment(client, uri, tracking.experiment), self._record)
         self._seeds, self._parents = [], []
-
-        def seed(run: RunRecord, parent: Run | None) -> MlflowSeed:
-            return MlflowSeed(client, runs.seed(run, parent), self._record.folder_of(run), points)
-
         if self._record.sweep is None:
-            self._seeds = [seed(self._record.runs[0], None)]
-            return
-        sweep = runs.sweep()
-        for group in _by_configuration(self._record.runs):
-            configuration = runs.configuration(group, sweep)
-            seeds = [seed(run, configuration) for run in group]
-            self._seeds += seeds
-            self._parents.append(_Parent(client, configuration.info.run_id, seeds, None))
-        self._parents.append(_Parent(client, sweep.info.run_id, self._seeds, self._record.folder))
+            self._add(client, self._record.runs, runs.seeds(self._record.runs, None))
+        else:
+            sweep = runs.sweep()
+            groups = _by_configuration(self._record.runs)
+            for group, configuration in zip(groups, runs.configurations(groups, sweep), strict=True):
+                added = self._add(client, group, runs.seeds(group, configuration))
+                self._parents.append(_Parent(client, configuration, added, None))
+            self._parents.append(_Parent(client, sweep, self._seeds, self._record.folder))
+        self._runs = runs
 
-    def drain(self) -> bool:
-        """Bring over what was appended since the last call; return whether every run has ended."""
-        self._for_open_seeds(MlflowSeed.drain)
-        return self.ended == len(self._seeds)
+    def _add(self, client: MlflowClient, records: Sequence[RunRecord], runs: Sequence[Run]) -> list[MlflowSeed]:
+        points = self._record.tracking.points
+        added = [
+            MlflowSeed(client, run, self._record.folder_of(record), points)
+            for record, run in zip(records, runs, strict=True)
+        ]
+        self._seeds += added
+        return added
 
-    def close_killed(self) -> None:
-        """Bring over what was appended, and mark what has not ended as killed."""
-        self._for_open_seeds(MlflowSeed.kill)
+    def drain(self, kill: bool = False) -> Iterator[None]:
+        """Bring over what was appended since the last time, and yield after each seed.
 
-    def _for_open_seeds(self, act: Callable[[MlflowSeed], None]) -> None:
-        """Act on each seed that has not ended, then on the parents; one refused seed holds up no other."""
+        With `kill`, what has not ended will not go on, and is marked as killed. One refused seed holds up no other;
+        what it was refused for is raised at the end.
+        """
+        assert self._runs is not None
         refused: list[Exception] = []
-        for seed in self._seeds:
+        count = len(self._seeds)
+        for index in [(self._next + i) % count for i in range(count)]:
+            seed = self._seeds[index]
             try:
-                if seed.ended is None:
-                    act(seed)
+                seed.kill() if kill else seed.drain()
             except STORE_ERRORS as error:
                 if _is_outage(error):
+                    self._next = (index + 1) % count
                     raise
                 refused.append(error)
-        self._parents = [parent for parent in self._parents if not parent.close()]
+            yield
+        for parent in self._parents:
+            parent.follow()
         if refused:
             raise refused[0]
+        if self.ended == count:
+            self._runs.look_up(restore=False)  # a server that hung may have made a run twice since
+            self.over = True
 
 
 def _by_configuration(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:

@@ -5,19 +5,22 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from pgexp.storage.files import read_json, replacing, write_json
+from pgexp.storage.secrets import masked
 
 TENSORS_FILE = "policy.safetensors"
 DESCRIPTION_FILE = "policy.json"
 
 
 def write_policy(folder: Path, tensors: dict[str, np.ndarray], description: dict[str, Any]) -> None:
-    """Write a policy's tensors, by name, and its description, which is plain JSON (no NaN, no infinity)."""
-    write_json(folder / DESCRIPTION_FILE, description)
+    """Write a policy's tensors, by name, and its description: plain JSON (no NaN, no infinity), secrets masked."""
     with replacing(folder / TENSORS_FILE) as draft:
-        save_file({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, draft)
+        draft.write_bytes(save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}))
+        write_json(
+            folder / DESCRIPTION_FILE, masked(description)
+        )  # in here: where the disk is full, both stay the old ones
 
 
 def read_policy(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -1,109 +1,154 @@
 """Where a run's numbers come from: the code, the packages, the machine and the command, as they were."""
 
 import hashlib
-import os
-import platform
-import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any, Final
 
 from pgexp.schema.names import PROVENANCE_FOLDER
-from pgexp.storage.files import write_json, write_text
-from pgexp.storage.git import GitState, git_state
+from pgexp.storage.files import read_json, write_json, write_text
+from pgexp.storage.git import GitState, git_state, is_tracked, repository_of
+from pgexp.storage.machine import Machine, machine
+from pgexp.storage.own_modules import standing
+from pgexp.storage.record import RunRecord
+from pgexp.storage.secrets import mask_text
+
+MODULES_FOLDER: Final = "modules"  # the user's own modules, each at its place below the import path
+LOCK_FILE: Final = "requirements.lock"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_SETTINGS = (  # what torch's and NumPy's arithmetic depends on
-    "MKL_CBWR",
-    "ATEN_CPU_CAPABILITY",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NPY_DISABLE_CPU_FEATURES",
-)
-_SECRET = re.compile(r"((?:\b|_)(?:api)?key|token|password|passwd|secret)(s?\s*[=:]).+", re.I | re.S)
-_CREDENTIALS = re.compile(r"(://[^/\s:@]*:)[^/\s]+@")
+_MACHINE, _ORIGIN, _PACKAGES = "machine.json", "origin.json", "packages.txt"
+_HERE, _HOME = "git", "pgexp"  # the working directory's repository, and pgexp's own where that is another
 
 
 @dataclass(frozen=True)
 class Provenance:
     """What a run ran on; the machine's name is no part of it."""
 
-    git: GitState
+    git: GitState  # of the repository of the working directory, or pgexp's own where that is in none
+    home: GitState  # of the checkout that pgexp itself is from; empty where it was installed as a package
     code: str  # hash of the package, the user's modules in play and the lock file
+    modules: Mapping[str, str]  # the texts of the user's modules in play, by their place below the import path
     packages: tuple[str, ...]  # name==version
-    machine: dict[str, str | int | None]
+    lock: str | None  # the text of the checkout's lock file
+    machine: Machine
     command: str  # secrets masked
     started: str  # UTC, when this was collected
 
 
-def collect(cwd: Path, modules: Sequence[Path] = ()) -> Provenance:
+def collect(cwd: Path, modules: Mapping[str, Path]) -> Provenance:
     """Collect the provenance of a run that starts now in a folder, with some modules of the user's own."""
-    state = git_state(cwd)
+    here, home = _states(cwd)
+    lock = _PACKAGE.with_name(LOCK_FILE)
     return Provenance(
-        git=state if state.repository else git_state(_PACKAGE),
+        git=here if here.repository else home,
+        home=home,
         code=hash_code(_PACKAGE, modules),
-        packages=_packages(),
-        machine=_machine(),
-        command=shlex.join([Path(sys.argv[0]).name, *map(mask, sys.argv[1:])]),
+        modules={place: _text(path) for place, path in modules.items()},
+        packages=installed_packages(),
+        lock=_text(lock) if lock.is_file() else None,
+        machine=machine(),
+        command=shlex.join([Path(sys.argv[0]).name, *map(mask_text, sys.argv[1:])]),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def write(provenance: Provenance, folder: Path) -> None:
-    """Write a provenance into its place in a run's or a sweep's folder."""
+def write(provenance: Provenance, folder: Path, run: RunRecord | None = None, sweep: str | None = None) -> None:
+    """Write a provenance into its place in a run's or a sweep's folder, with the run's keys and its sweep's id."""
     folder = folder / PROVENANCE_FOLDER
-    git = provenance.git
-    about_git = {"repository": git.repository, "commit": git.commit, "dirty": git.dirty}
-    write_json(folder / "git.json", about_git | {"untracked": git.untracked, "code": provenance.code})
-    if git.diff:
-        write_text(folder / "git.diff", git.diff)
-    write_text(folder / "packages.txt", "".join(f"{package}\n" for package in provenance.packages))
-    when = {"command": provenance.command, "started": provenance.started}
-    write_json(folder / "machine.json", provenance.machine | when)
+    is_home = provenance.git == provenance.home
+    _write_git(provenance.git, folder, _HERE, {"code": provenance.code, "pgexp": is_home})
+    if not is_home and provenance.home.repository is not None:
+        _write_git(provenance.home, folder, _HOME, {})
+    for place, text in provenance.modules.items():
+        write_text(folder / MODULES_FOLDER / place, text)
+    write_text(folder / _PACKAGES, "".join(f"{package}\n" for package in provenance.packages))
+    if provenance.lock is not None:
+        write_text(folder / LOCK_FILE, provenance.lock)
+    write_json(folder / _MACHINE, provenance.machine)
+    keys = {"key": run.key, "configuration": run.configuration, "sweep": sweep} if run else {}
+    origin = {"command": provenance.command, "started": provenance.started, "lock": provenance.lock is not None}
+    write_json(folder / _ORIGIN, origin | keys)
 
 
-def hash_code(package: Path, modules: Sequence[Path] = ()) -> str:
+def read(folder: Path) -> Provenance:
+    """Read the provenance of a run's folder; a ValueError names the file that is missing or damaged."""
+    folder = folder / PROVENANCE_FOLDER
+    about, here = _read_git(folder, _HERE)
+    home = _read_git(folder, _HOME)[1] if (folder / f"{_HOME}.json").is_file() else GitState()
+    origin = read_json(folder / _ORIGIN)
+    modules = folder / MODULES_FOLDER
+    try:
+        return Provenance(
+            git=here,
+            home=here if about["pgexp"] else home,
+            code=str(about["code"]),
+            modules={path.relative_to(modules).as_posix(): _text(path) for path in sorted(modules.rglob("*.py"))},
+            packages=tuple(_text(folder / _PACKAGES).splitlines()),
+            lock=_text(folder / LOCK_FILE) if (folder / LOCK_FILE).is_file() else None,
+            machine=read_json(folder / _MACHINE),
+            command=str(origin["command"]),
+            started=str(origin["started"]),
+        )
+    except KeyError as error:
+        raise ValueError(f"{folder} lacks {error}") from error
+    except OSError as error:
+        raise ValueError(f"{error.filename}: {error.strerror}") from error
+
+
+def is_today_s_code(provenance: Provenance) -> bool:
+    """Return whether a recorded run's code is what stands here today, the user's own modules included."""
+    return provenance.code == hash_code(_PACKAGE, standing(provenance.modules))
+
+
+def hash_code(package: Path, modules: Mapping[str, Path]) -> str:
     """Return the sha256 over names and contents of a package's code, what stands beside it, and some modules.
 
     Beside it are pgexp's plugins, where an installed package has those of others, too, and the lock file, which
-    only a checkout has. A module counts by its file's name, not by where it stands.
+    only a checkout has. A module counts by its place below the import path, which may stand anywhere.
     """
     beside = package.parent
-    ours = [*package.rglob("*.py"), *beside.glob("hydra_plugins/pgexp*.py"), *beside.glob("requirements.lock")]
+    ours = [*package.rglob("*.py"), *beside.glob("hydra_plugins/pgexp*.py"), *beside.glob(LOCK_FILE)]
     named = [(path.relative_to(beside).as_posix(), path) for path in ours]
-    named += [(f"module {path.name}", path) for path in modules]
+    named += [(f"module {place}", path) for place, path in modules.items()]
     lines = sorted(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for name, path in named)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def mask(argument: str) -> str:
-    """Return a command's argument with *** for a secret: ``token=...``, or ``user:password@`` in a URI."""
-    return _CREDENTIALS.sub(r"\1***@", _SECRET.sub(r"\1\2***", argument))
+def _states(cwd: Path) -> tuple[GitState, GitState]:
+    """Return the states of a folder's repository and of pgexp's own, which is looked at once if they are the same."""
+    here = git_state(cwd)
+    if not is_tracked(_PACKAGE / "__init__.py"):
+        return here, GitState()
+    root = repository_of(_PACKAGE)
+    return here, here if root is not None and str(root) == here.repository else git_state(_PACKAGE)
 
 
-def _packages() -> tuple[str, ...]:
+def _write_git(state: GitState, folder: Path, name: str, more: Mapping[str, Any]) -> None:
+    about = {"repository": state.repository, "commit": state.commit, "dirty": state.dirty, "untracked": state.untracked}
+    write_json(folder / f"{name}.json", {**about, **more})
+    if state.diff:
+        write_text(folder / f"{name}.diff", state.diff)
+
+
+def _read_git(folder: Path, name: str) -> tuple[dict[str, Any], GitState]:
+    about, diff = read_json(folder / f"{name}.json"), folder / f"{name}.diff"
+    known = {key: about.get(key) for key in ("repository", "commit", "dirty")}
+    untracked = about.get("untracked")
+    hashes = untracked if isinstance(untracked, dict) else {}
+    return about, GitState(**known, diff=_text(diff) if diff.is_file() else "", untracked=hashes)
+
+
+def installed_packages() -> tuple[str, ...]:
+    """Return the packages of this environment, each as name==version."""
     about = (distribution.metadata for distribution in metadata.distributions())
     return tuple(sorted({f"{each['Name']}=={each['Version']}" for each in about}, key=str.lower))
 
 
-def _machine() -> dict[str, str | int | None]:
-    machine: dict[str, str | int | None] = {
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-    }
-    return machine | {name: os.environ[name] for name in _SETTINGS if name in os.environ}
-
-
-def _cpu() -> str:
-    """Return the processor's model, which Python itself knows on few systems."""
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text().splitlines() if described.exists() else []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor())
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogateescape")

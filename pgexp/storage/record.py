@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.names import RECORD_FILE, ROWS_FILE, RUN_FILE
-from pgexp.storage.files import read_json, write_json
+from pgexp.storage.files import read_json, require_below, write_json
+from pgexp.storage.secrets import mask_uri
 
 
 @dataclass(frozen=True)
@@ -58,26 +59,36 @@ class Record:
         for identity in ("folder", "record"):
             if len({getattr(run, identity) for run in self.runs}) != len(self.runs):
                 raise ValueError(f"two runs share a {identity}")
+        for run in self.runs:
+            require_below(run.folder)
 
     def folder_of(self, run: RunRecord) -> Path:
         """Return the folder of one of the record's runs."""
         return self.folder / run.folder
 
 
-def require_new(folder: Path) -> None:
-    """Raise ConfigError where the folder holds a recorded run: it is kept as it is."""
-    if (folder / ROWS_FILE).exists():
-        text = f"{folder} holds a recorded run already, which is kept; choose another folder"
-        raise ConfigError([Problem("hydra.run.dir", text)])
+def require_new(folder: Path, key: str = "hydra.run.dir") -> None:
+    """Raise ConfigError where the folder, which a key names, holds a recorded run or sweep: it is kept as it is.
+
+    A run that was killed before its first row counts, since MLflow may have it already.
+    """
+    held = any((folder / name).exists() for name in (ROWS_FILE, RECORD_FILE))
+    if held or record_of(folder) is not None:
+        text = f"{folder} holds a recorded run already, which is kept: choose another folder, or call pgexp-resume"
+        raise ConfigError([Problem(key, text)])
 
 
 _RECORD = TypeAdapter(Record)
 
 
 def write(record: Record) -> None:
-    """Write each run's file into its folder, then the record's: where that stands, all of them do."""
+    """Write each run's file into its folder, then the record's: where that stands, all of them do.
+
+    The store's password is left out: whoever reads the record has it from the environment (`full_uri`).
+    """
     fields = asdict(record)
     del fields["folder"]
+    fields["tracking"]["uri"] = mask_uri(record.tracking.uri)
     for run, run_fields in zip(record.runs, fields["runs"], strict=True):
         run_fields["params"] = {name: _plain(value) for name, value in run.params.items()}
         write_json(record.folder_of(run) / RUN_FILE, run_fields)
@@ -92,6 +103,19 @@ def read(folder: Path) -> Record:
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in error.errors())
         raise ValueError(f"{path}: {'; '.join(wrong)}") from error
+
+
+def record_of(run_folder: Path) -> Record | None:
+    """Return the record that the run of a folder is of, or None where there is none in that folder or above it."""
+    for folder in (run_folder, *run_folder.parents):
+        if (folder / RECORD_FILE).is_file():
+            try:
+                record = read(folder)
+            except ValueError:
+                return None
+            ours = {record.folder_of(run).resolve() for run in record.runs}
+            return record if run_folder.resolve() in ours else None
+    return None
 
 
 def _plain(value: Any) -> Any:

@@ -1,31 +1,25 @@
-"""The sink's process, ``python -m pgexp.storage.sink FOLDER``, and the handle by which its parent has it.
+"""The sink as the training process has it: a process of its own, which brings a record's runs to MLflow.
 
-The training process never waits for a store: it appends to spools, and the sink reads them every half second.
-The sink's standard input is a pipe that its parent holds and never writes to. When it closes, the parent has
-let go or is dead, and what has not ended then was killed. On standard output the sink says how it stands, a
-JSON object a line. Whatever else it says goes to standard error, for which the parent opens a log.
+The training process never waits for a store: it appends to spools, and the sink (`pgexp.storage.draining`) reads them.
+A sink that dies is started again, and goes on from what the store has.
 """
 
-import contextlib
 import json
-import logging
 import os
 import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from pgexp.storage.record import read
+from pgexp.storage.store_uri import URI_VARIABLE
 
 SINK_LOG: Final = "sink.log"
 
-_PERIOD = 0.5  # seconds between two looks at the spools
-_STDIN, _STDOUT = 0, 1
-_MESSAGE_LENGTH = 400  # with it a line fits the 4,096 bytes that a pipe takes whole or not at all
+_MODULE = "pgexp.storage.draining"
+_RESTARTS = 3  # of a sink that was killed; one that failed would fail again
 _CHUNK = 1 << 16
 
 
@@ -37,7 +31,7 @@ class SinkState:
     ended: int = 0  # runs whose end is recorded
     runs: int = 0
     rows: int = 0  # rows brought over
-    message: str = ""
+    message: str = ""  # why the store could not be written to when it was last tried; empty when it could
 
     @property
     def final(self) -> bool:
@@ -48,29 +42,22 @@ class SinkState:
 class SinkProcess:
     """A sink's process, seen from its parent."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Hold a process that ``start`` started."""
-        assert process.stdin
-        assert process.stdout
-        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
-        self._log = log
-        self._line = b""
+    def __init__(self, folder: Path, uri: str) -> None:
+        """Start a sink, as `start` does."""
+        self._folder = folder
+        self._uri = uri
+        self._restarts = _RESTARTS
         self._state = SinkState("opening")
+        self._process = self._started()
 
     @classmethod
-    def start(cls, folder: Path) -> "SinkProcess":
-        """Start a sink on a record's folder, in a session of its own: Ctrl-C is for the training process."""
-        log = folder / SINK_LOG
-        command = [sys.executable, "-P", "-m", __name__, str(folder)]
-        with log.open("ab") as stderr:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                start_new_session=True,
-            )
-        return cls(process, log)
+    def start(cls, folder: Path, uri: str = "") -> "SinkProcess":
+        """Start a sink on a record's folder, in a session of its own: Ctrl-C is for the training process.
+
+        It needs the store's address, if that has a password: the record has it masked. A run that goes on after an end
+        must have said so in its spool before, or the sink takes it for ended.
+        """
+        return cls(folder, uri)
 
     def state(self) -> SinkState:
         """Return the latest state at once."""
@@ -87,6 +74,22 @@ class SinkProcess:
         """Let go: nothing more will be appended to the spools, and what has not ended was killed."""
         self._stdin.close()
 
+    def _started(self) -> subprocess.Popen[bytes]:
+        environment = os.environ | ({URI_VARIABLE: self._uri} if self._uri else {})
+        with (self._folder / SINK_LOG).open("ab") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", _MODULE, str(self._folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                start_new_session=True,
+                env=environment,
+            )
+        assert process.stdin
+        assert process.stdout
+        self._stdin, self._stdout, self._line = process.stdin, process.stdout, b""
+        return process
+
     def _listen(self, timeout: float) -> bool:
         """Take in what the sink says within so many seconds; return whether it said or did anything."""
         if not select.select([self._stdout], [], [], timeout)[0]:
@@ -100,75 +103,16 @@ class SinkProcess:
         return True
 
     def _reap(self) -> None:
+        """Take note of the sink's end; one that was killed while it had work to do is started again."""
         code = self._process.wait()
+        let_go = self._stdin.closed
         self._stdin.close()
         self._stdout.close()
-        if not self._state.final:
-            message = f"the sink ended with code {code}; see {self._log}"
-            self._state = replace(self._state, state="failed", message=message)
-
-
-def main() -> int:
-    """Run the sink's process, and return its exit code."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    said = SinkState("opening")
-    try:
-        for state in _record(Path(sys.argv[1]), os.getppid()):
-            if state != said:
-                _say(state)
-            if state.message and state.message != said.message:
-                logging.warning("%s", state.message)
-            said = state
-    except Exception as error:
-        logging.exception("The sink failed.")
-        _say(replace(said, state="failed", message=_in_short(error)))
-        return 1
-    return 0
-
-
-def _record(folder: Path, parent: int) -> Iterator[SinkState]:
-    """Bring a folder's runs over until all have ended or the parent lets go; yield how it stands."""
-    record = read(folder)
-    yield SinkState("opening", runs=len(record.runs))
-    from pgexp.storage.mlflow_sink import STORE_ERRORS, MlflowSink  # takes seconds, and no parent wants it
-
-    sink = MlflowSink(record)
-    sink.open()
-    over = let_go = False
-    while not over:
-        message = ""
-        try:
-            if let_go:
-                sink.close_killed()
-            over = let_go or sink.drain()
-        except STORE_ERRORS as error:
-            if let_go:
-                raise
-            message = _in_short(error)
-        state: Literal["done", "recording"] = "done" if over else "recording"
-        yield SinkState(state, sink.ended, len(record.runs), sink.rows, message)
-        let_go = not over and _lets_go(parent)
-
-
-def _lets_go(parent: int) -> bool:
-    """Wait for the next look, or until standard input ends; return whether the parent has let go.
-
-    The parent's id is a second sign of its death: a worker that it forked may hold the pipe open.
-    """
-    return bool(select.select([_STDIN], [], [], _PERIOD)[0]) or os.getppid() != parent
-
-
-def _say(state: SinkState) -> None:
-    """Write a state; while the pipe is full, its reader misses all but the last, and holds up nobody."""
-    if state.final or select.select([], [_STDOUT], [], 0)[1]:
-        with contextlib.suppress(BrokenPipeError):  # the parent is dead
-            os.write(_STDOUT, json.dumps(asdict(state)).encode() + b"\n")
-
-
-def _in_short(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:_MESSAGE_LENGTH]
-
-
-if __name__ == "__main__":
-    with contextlib.redirect_stdout(sys.stderr):  # a library's prints are no states
-        sys.exit(main())
+        if self._state.final:
+            return
+        if code < 0 and self._restarts and not let_go:
+            self._restarts -= 1
+            self._process = self._started()
+            return
+        message = f"the sink ended with code {code}; see {self._folder / SINK_LOG}"
+        self._state = replace(self._state, state="failed", message=message)

@@ -27,8 +27,15 @@ def write_tables(run_folder: Path) -> None:
 
 
 def read_metrics(path: Path) -> pa.Table:
-    """Return a table that ``write_tables`` wrote."""
-    return pq.read_table(path)
+    """Return a table that ``write_tables`` wrote; a ValueError names the file that is missing or damaged."""
+    try:
+        with path.open("rb") as file:  # a path alone may be a folder, and be read as several files
+            table = pq.read_table(file)
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    if "steps" not in table.column_names:
+        raise ValueError(f"{path}: it has no column of steps")
+    return table
 
 
 def _columns(rows: list[Row], belongs: Callable[[str], bool]) -> dict[str, pa.Array]:

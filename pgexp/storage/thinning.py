@@ -12,8 +12,8 @@ class Thinning:
     """Chooses the points of one run, row by row, with no knowledge of the rows to come.
 
     The run's budget is cut into ``points`` equal parts, and the first training row in each is shown. So are
-    the last training row, which ``rest`` returns, and every evaluation. The choice depends on the rows alone:
-    made again, it is the same.
+    the last training row, which ``rest`` returns and is only known when the run is complete, and every evaluation. The
+    choice depends on the rows alone: made again, it is the same.
     """
 
     def __init__(self, points: int) -> None:

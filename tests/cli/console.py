@@ -5,6 +5,7 @@ A fork answers as a process of its own would: it has its own folder, environment
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -55,13 +56,18 @@ class Server:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(
-        self, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None, missing: Iterable[str] = ()
+        self,
+        folder: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        missing: Iterable[str] = (),
+        file_size: int = resource.RLIM_INFINITY,
     ) -> Answer:
-        """Run `pgexp` in a folder, in an environment, and where some modules are not installed."""
+        """Run `pgexp` in a folder, in an environment, without some modules, and with files of so many bytes at most."""
         assert self._process.stdin
         assert self._process.stdout
         request = {"arguments": arguments, "folder": str(folder)}
-        request |= {"environment": environment or {}, "missing": [*missing]}
+        request |= {"environment": environment or {}, "missing": [*missing], "file_size": file_size}
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return Answer(**json.loads(self._process.stdout.readline()))
@@ -101,12 +107,14 @@ def _run(
     folder: str,
     environment: Mapping[str, str],
     missing: Sequence[str],
+    file_size: int,
 ) -> NoReturn:
     before = set(sys.modules)
     signal.alarm(LONGEST)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in a shell's background
     for descriptor, (path, mode) in enumerate(((os.devnull, os.O_RDONLY), (out, WRITING), (err, WRITING))):
         os.dup2(os.open(path, mode), descriptor)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     os.chdir(folder)
     os.environ |= environment
     sys.modules.update(dict.fromkeys(missing))

@@ -209,3 +209,14 @@ def test_comparing_never_loads_torch(store: Recorded) -> None:
 def record_sweep(folder: Path, sweep: str | None, uri: str) -> None:
     run = RunRecord("run", "record", "run", "key", "configuration", "name", 0, {}, {})
     write(Record(folder, sweep, "name", "pgexp -m", Tracking(uri, "cartpole", 100), (run,), {}))
+
+
+def test_a_sweep_s_id_leads_no_comparison_out_of_its_folder(
+    store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.sweep("../../outside")
+    store.seed(0, 9.0, sweep="../../outside")
+    assert main([]) == 2
+    assert "no name of a folder" in capsys.readouterr().err
+    assert main(["--out", "here"]) == 0
+    assert not (folder / "comparison").exists()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pgexp.schema.streams import integer
+from pgexp.storage.spool import SpoolReader
 from tests.cli.conftest import CLOCK, Done
 from tests.cli.console import Server
 
@@ -25,17 +26,33 @@ def diverged(ready: Server, workplace: Callable[[], Path]) -> Done:
     return Done(folder, ready.run(folder, "-m", *CLOCK, *deed, "seed=0,1,2", "budget.steps=96"))
 
 
-def test_an_environment_that_raises_ends_the_command_with_its_own_traceback(raised: Done) -> None:
+def test_an_environment_that_raises_ends_the_command_with_its_own_traceback_and_a_sentence(raised: Done) -> None:
     assert raised.answer.code == 1
-    assert raised.answer.err.endswith("\nRuntimeError: the motor is stuck\n")
-    assert "mine.py" in raised.answer.err
+    title, first, *_, error, sentence = raised.answer.err.splitlines()
+    assert title == "Traceback (most recent call last):"
+    assert "mine.py" in first
+    assert error == "RuntimeError: the motor is stuck"
+    assert sentence == f"pgexp: stopped by {error}; what was recorded until then is readable"
+
+
+def test_a_disk_that_is_full_ends_the_command_with_a_sentence(ready: Server, workplace: Callable[[], Path]) -> None:
+    folder = workplace()
+    answer = ready.run(folder, *CLOCK, "hydra.run.dir=run", "budget.steps=100000", file_size=600_000)
+    assert answer.code == 1
+    assert answer.err == (
+        f"pgexp: stopped by {folder}/run/rows.jsonl: No space left on device; make room there, or choose another "
+        "folder; what was recorded until then is readable\n"
+    )
+    rows = SpoolReader(folder / "run" / "rows.jsonl").read()
+    assert len(rows) > 50
+    assert not [*(folder / "run").rglob(".*.[0-9]*")]
 
 
 def test_an_environment_that_raises_fails_the_run_with_its_reason(raised: Done) -> None:
     (run,) = raised.store.runs.values()
     assert run.info.status == "FAILED"
     assert run.data.tags["pgexp.reason"] == "RuntimeError: the motor is stuck"
-    assert run.data.metrics["progress/updates"] == 2
+    assert run.data.metrics["progress/updates"] == 1  # of two; the last is shown of a run that is complete
     assert (raised.output / "run.log").read_text().endswith("  failed: RuntimeError: the motor is stuck\n")
 
 

@@ -8,8 +8,8 @@ from tests.cli.console import Server, shell
 from tests.conftest import CONF
 
 ROOT = ", ".join(
-    sorted(["seed", "dtype", "diagnostics", "budget", "env", "network", "head", "optimizer", "schedule", "baseline",
-            "algorithm", "evaluation", "tracking"])
+    sorted(["seed", "dtype", "diagnostics", "budget", "checkpoint", "registry", "env", "network", "head", "optimizer",
+            "schedule", "baseline", "algorithm", "evaluation", "tracking"])
 )  # fmt: skip
 MLP = "activation, hidden_gain, initialization, layer_norm, output_gain, widths"
 
@@ -104,11 +104,17 @@ TOLD_BEFORE_TRAINING = {
 
 
 def mistake(server: Server, folder: Path, line: str) -> str:
-    """Return what the command says of a line that it refuses; it recorded nothing, and loaded nothing heavy."""
+    """Return what the command says of a line that it refuses; it left nothing behind, and loaded nothing heavy."""
+    before = standing(folder)
     answer = server.run(folder, *line.split(" "))
     assert answer.loaded == []
-    assert not [*folder.glob("mlflow.db*"), *folder.rglob("rows.jsonl"), *folder.rglob("record.json")]
+    assert standing(folder) == before
     return answer.mistake
+
+
+def standing(folder: Path) -> set[Path]:
+    """Return all that stands in a folder, but for what Python keeps of a module that it imported."""
+    return {path for path in folder.rglob("*") if "__pycache__" not in path.parts}
 
 
 @pytest.mark.parametrize("line", TOLD_EARLY)

@@ -38,8 +38,8 @@ def test_own_options_are_recorded_by_their_names_and_keys(run: Done) -> None:
 def test_own_code_is_in_the_code_hash(run: Done) -> None:
     package = Path(pgexp.__file__).parent
     tag = run.store.runs[NAME].data.tags["pgexp.code"]
-    assert tag == hash_code(package, [run.folder / "mine.py"])
-    assert tag != hash_code(package)
+    assert tag == hash_code(package, {"mine.py": run.folder / "mine.py"})
+    assert tag != hash_code(package, {})
 
 
 @pytest.mark.parametrize(

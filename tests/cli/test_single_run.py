@@ -18,6 +18,7 @@ from tests.cli.console import Server
 
 NAME = "CartPole-v1 mean seed=2"
 KEY_LENGTH = 16
+OF_A_CHECKOUT = {"provenance/pgexp.json", "provenance/pgexp.diff"}  # and where it has changes that are not committed
 
 
 @pytest.fixture(scope="module")
@@ -53,23 +54,34 @@ def test_the_command_says_where_the_record_is(single: Done) -> None:
 
 def test_the_folder_holds_the_whole_record(single: Done) -> None:
     files = {path.relative_to(single.output).as_posix() for path in single.output.rglob("*") if path.is_file()}
-    assert files == {
+    assert files - OF_A_CHECKOUT == {
         ".hydra/config.yaml",
         ".hydra/hydra.yaml",
         ".hydra/overrides.yaml",
+        ".lock",
+        ".sink.lock",
+        "checkpoint/best.safetensors",
+        "checkpoint/last.safetensors",
+        "config.json",
         "metrics.parquet",
         "policy/policy.json",
         "policy/policy.safetensors",
+        "provenance/code.zip",
+        "provenance/cost.json",
         "provenance/git.diff",
         "provenance/git.json",
         "provenance/machine.json",
+        "provenance/origin.json",
         "provenance/packages.txt",
+        "provenance/requirements.lock",
+        "provenance/requirements.txt",
         "record.json",
         "rows.jsonl",
         "run.json",
         "run.log",
         "sink.log",
         "timings.parquet",
+        "video/final-episode-0.gif",
         "video/final-episode-0.mp4",
     }
 
@@ -171,7 +183,7 @@ def test_mlflow_tags_the_run_with_who_it_is(single: Done) -> None:
 
 def test_mlflow_tags_the_run_with_the_code_it_ran(single: Done) -> None:
     tags = single.store.runs[NAME].data.tags
-    assert tags["pgexp.code"] == hash_code(Path(pgexp.__file__).parent)
+    assert tags["pgexp.code"] == hash_code(Path(pgexp.__file__).parent, {})
     assert tags["mlflow.source.git.commit"] == git(single.folder, "rev-parse", "HEAD")
     assert tags["pgexp.git_dirty"] == "true"
 
@@ -183,19 +195,27 @@ def test_mlflow_has_the_metrics_over_training_steps(single: Done, rows: list[Row
 
 
 def test_mlflow_keeps_the_files_worth_keeping(single: Done) -> None:
-    assert single.store.artifacts(NAME) == {
+    assert single.store.artifacts(NAME) - OF_A_CHECKOUT == {
+        "config.json",
         "config/config.yaml",
         "config/hydra.yaml",
         "config/overrides.yaml",
         "metrics.parquet",
         "policy/policy.json",
         "policy/policy.safetensors",
+        "provenance/code.zip",
+        "provenance/cost.json",
         "provenance/git.diff",
         "provenance/git.json",
         "provenance/machine.json",
+        "provenance/origin.json",
         "provenance/packages.txt",
+        "provenance/requirements.lock",
+        "provenance/requirements.txt",
+        "run.json",
         "run.log",
         "timings.parquet",
+        "video/final-episode-0.gif",
         "video/final-episode-0.mp4",
     }
 

@@ -9,8 +9,8 @@ from tests.comparison.recorded import Recorded
 
 
 def refusal(uri: str) -> str:
-    with pytest.raises(ComparisonError) as refused, opened(uri):
-        pass
+    with pytest.raises(ComparisonError) as refused, opened(uri) as client:
+        client.search_experiments()
     assert "\n" not in str(refused.value), "one sentence"
     return str(refused.value)
 
@@ -86,3 +86,16 @@ def test_the_ui_is_a_servers_own_or_a_command(tmp_path: Path, monkeypatch: pytes
     assert open_ui("https://host:5000") == "open https://host:5000"
     assert open_ui("sqlite:///mlflow.db").startswith(f"mlflow ui --backend-store-uri sqlite:///{tmp_path}/mlflow.db ")
     assert "'sqlite:////a b/mlflow.db'" in open_ui("sqlite:////a b/mlflow.db"), "as a shell reads it"
+
+
+def test_a_password_is_in_no_refusal_not_even_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert "s3cret" not in refusal(f"http://me:{'s3cret' * 30}@127.0.0.1:1")
+
+
+def test_the_password_of_a_recorded_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert "MLFLOW_TRACKING_URI is not set" in refusal("http://me:***@127.0.0.1:1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:s3cret@127.0.0.1:1")
+    assert "can't be read: is it up?" in refusal("http://me:***@127.0.0.1:1")

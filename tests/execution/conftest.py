@@ -7,7 +7,7 @@ from pgexp.execution.assembly import assemble
 from pgexp.execution.experiment import Experiment
 from pgexp.execution.journal import Journal
 from pgexp.schema.config import RunConfig
-from pgexp.storage.spool import End, Row, SpoolReader
+from pgexp.storage.spool import End, Item, Row, SpoolReader
 from tests.conftest import Compose
 
 # An environment of a user's own, of which a batch is two episodes of four steps: an update every eight steps.
@@ -34,7 +34,7 @@ class Trained:
         self.experiment.run(lambda share, rate, returns: None)
         return self
 
-    def items(self, run: int = 0) -> list[Row | End]:
+    def items(self, run: int = 0) -> list[Item]:
         """Return all that a run's spool holds, in order."""
         return SpoolReader(self.folders[run] / "rows.jsonl").read()
 
@@ -53,6 +53,11 @@ class Trained:
         assert isinstance(last, End)
         assert not any(isinstance(item, End) for item in before)
         return last.status, last.reason
+
+    def is_complete(self, run: int = 0) -> bool:
+        """Return whether nothing of a run is left to do."""
+        last = self.items(run)[-1]
+        return isinstance(last, End) and last.complete
 
 
 Train = Callable[..., Trained]

@@ -23,9 +23,10 @@ def trained(configs: list[RunConfig]) -> list[History]:
     """Train a pack; return each run's rows, final parameters and evaluation."""
     pack = assemble(configs)
     rows: list[list[dict[str, float]]] = [[] for _ in configs]
-    for update in train(pack.collector, pack.stacked, pack.learners):
-        assert update.failure is None
-        rows[update.run].append(update.metrics)
+    for updates in train(pack.collector, pack.stacked, pack.learners):
+        for update in updates:
+            assert update.failure is None
+            rows[update.run].append(update.metrics)
     subjects = [Subject(config.seed, "final") for config in configs]
     outcomes = pack.evaluator.evaluate(pack.stacked, subjects, 4, greedy=False)
     pack.close()

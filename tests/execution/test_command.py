@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from pgexp.execution import command
+from pgexp.execution import command, tracking
 from pgexp.execution.command import Report
 from pgexp.execution.plan import Job
 from pgexp.storage.sink import SinkState
@@ -31,6 +31,9 @@ class Sink:
         self.waited += 0 if state.final else timeout
         return state
 
+    def state(self) -> SinkState:
+        return self.wait(0)
+
     def close(self) -> None:
         self.closed = True
 
@@ -40,8 +43,8 @@ def trained(clock: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Trains a run beside a sink."""
 
     def train(sink: Sink) -> Report:
-        monkeypatch.setattr(command, "SinkProcess", SimpleNamespace(start=lambda folder: sink))
-        monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=lambda: sink.waited))
+        monkeypatch.setattr(command, "SinkProcess", SimpleNamespace(start=lambda folder, uri: sink))
+        monkeypatch.setattr(tracking, "time", SimpleNamespace(monotonic=lambda: sink.waited))
         monkeypatch.chdir(tmp_path)
         return command.train([Job(clock(), tmp_path)], tmp_path, sweep=False, console=Console(file=StringIO()))
 

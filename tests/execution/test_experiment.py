@@ -1,12 +1,18 @@
 """What an experiment leaves of its runs: when it goes well, is interrupted, breaks, or loses one to divergence."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
+from pgexp.execution.checkpoints import policy_of, read_state
+from pgexp.execution.journal import Journal
+from pgexp.learning.state import State
+from pgexp.schema.identity import run_key
 from pgexp.schema.streams import integer
 from pgexp.storage.tables import write_tables
 from tests.conftest import Compose
@@ -23,6 +29,13 @@ def deed(what: str, seed: int, episode: int) -> tuple[str, str]:
 def told(trained: Trained, run: int = 0) -> list[str]:
     """Return the lines of a run's log, without their times."""
     return [line.partition("  ")[2] for line in (trained.folders[run] / "run.log").read_text().splitlines()]
+
+
+def last(trained: Trained, run: int = 0) -> State:
+    """Return the state that a run goes on from."""
+    state = read_state(trained.folders[run], run_key(trained.pack.configs[run]))
+    assert state is not None
+    return state
 
 
 def assert_policy_is_kept(trained: Trained, run: int = 0) -> None:
@@ -46,6 +59,7 @@ def test_each_update_is_a_row_at_the_steps_after_it(clock: Compose, experiment: 
 def test_a_run_that_finished_has_all_its_record(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("seed=4")).run()
     assert trained.end() == ("FINISHED", "")
+    assert trained.is_complete()
     assert (trained.experiment.failures, list(trained.experiment.outcomes)) == ({}, [0])
     log = told(trained)
     assert log[0] == "training tests.execution.own.mine:Clock-v0 with seed 4"
@@ -82,9 +96,18 @@ def test_a_policy_is_kept_with_what_it_takes_to_act_by_it(clock: Compose, experi
             "gain": 1.0,
             "initialization": "zeros",
         },
-        "observation_shape": [1],
-        "shared_value": False,
+        "seed": 0,
         "steps": 32,
+        "observation_shape": [1],
+        "observation_dtype": "float32",
+        "pictures": False,
+        "action_shape": [],
+        "action_dtype": "int64",
+        "action_start": [0],
+        "memory_size": 0,
+        "shared_value": False,
+        "greedy": False,
+        "slots": 20,
     }
 
 
@@ -101,7 +124,7 @@ def test_budgets_of_episodes_are_kept_too(clock: Compose, experiment: Train) -> 
         ("fail", RuntimeError, "FAILED", "RuntimeError: the motor is stuck"),
     ],
 )
-def test_a_pack_that_is_stopped_keeps_the_record_of_every_run_up_to_then(
+def test_a_pack_that_is_stopped_amid_an_update_keeps_the_record_of_every_run_up_to_then(
     clock: Compose, experiment: Train, what: str, raised: type[BaseException], status: str, reason: str
 ) -> None:
     deeds = deed(what, seed=1, episode=2)
@@ -111,8 +134,81 @@ def test_a_pack_that_is_stopped_keeps_the_record_of_every_run_up_to_then(
     for run in (0, 1):
         assert trained.steps(run) == [8, 16]
         assert trained.end(run) == (status, reason)
+        assert not trained.is_complete(run)
         assert told(trained, run)[-1] == f"{status.lower()}: {reason}"
-        assert_policy_is_kept(trained, run)
+        assert columns(trained, run) == [8, 16]
+        # Whether its parameters were stepped on already is not known: they are no policy of any moment.
+        assert not (trained.folders[run] / "policy").exists()
+        assert not (trained.folders[run] / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("what", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_lets_the_update_in_hand_end_and_keeps_a_checkpoint(
+    clock: Compose, experiment: Train, what: str
+) -> None:
+    deeds = deed(what, seed=1, episode=2)
+    trained = experiment(clock("seed=0", *deeds, "evaluation.every=24"), clock("seed=1", *deeds, "evaluation.every=24"))
+    with pytest.raises(KeyboardInterrupt):
+        trained.run()
+    for run in (0, 1):
+        assert trained.steps(run, "train") == [8, 16, 24]
+        assert trained.steps(run, "evaluation") == [24]  # what is due is made, or it would lack after the checkpoint
+        assert trained.end(run) == ("KILLED", "interrupted")
+        assert not trained.is_complete(run)
+        state = last(trained, run)
+        assert state.counters == {"steps": 24, "episodes": 6, "updates": 3}
+        assert state.parameters.keys() == trained.pack.stacked.keys()
+        for name, tensor in trained.pack.stacked.items():
+            np.testing.assert_array_equal(state.parameters[name][0], tensor[run].detach())
+        assert not (trained.folders[run] / "policy").exists()
+
+
+def test_a_second_interrupt_does_not_wait_for_the_update_in_hand(clock: Compose, experiment: Train) -> None:
+    trained = experiment(clock(*deed("SIGINT twice", seed=0, episode=2)))
+    with pytest.raises(KeyboardInterrupt):
+        trained.run()
+    assert trained.steps() == [8, 16]
+    assert trained.end() == ("KILLED", "interrupted")
+    assert not (trained.folders[0] / "checkpoint").exists()
+
+
+def test_the_signals_are_given_back_afterwards(clock: Compose, experiment: Train) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt):
+        experiment(clock(*deed("SIGINT", seed=0, episode=0))).run()
+    experiment(clock()).run()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_run_that_finished_keeps_the_state_that_it_ended_in(clock: Compose, experiment: Train) -> None:
+    trained = experiment(clock()).run()
+    state = last(trained)
+    assert state.counters == {"steps": 32, "episodes": 8, "updates": 4}
+    for name, tensor in trained.pack.stacked.items():
+        np.testing.assert_array_equal(state.parameters[name][0], tensor[0].detach())
+
+
+def test_the_best_of_a_run_is_the_first_policy_with_its_highest_evaluation(clock: Compose, experiment: Train) -> None:
+    trained = experiment(clock("evaluation.every=8", "optimizer.lr=1", "seed=3")).run()
+    means = [row.metrics["evaluation/return_mean"] for row in trained.rows(0, "evaluation")]
+    assert len({*means}) > 1
+    tensors, description = policy_of(trained.folders[0], "best")
+    assert description.steps == 8 * (1 + means.index(max(means)))
+    assert tensors.keys() == trained.pack.stacked.keys()
+
+
+def test_a_run_without_evaluations_has_no_best(clock: Compose, experiment: Train) -> None:
+    trained = experiment(clock()).run()
+    assert [path.name for path in (trained.folders[0] / "checkpoint").iterdir()] == ["last.safetensors"]
+
+
+def test_each_part_of_a_run_adds_to_its_cost(clock: Compose, experiment: Train) -> None:
+    trained = experiment(clock(), clock("seed=1")).run()
+    for folder in trained.folders:
+        cost = json.loads((folder / "provenance" / "cost.json").read_text())
+        assert cost.keys() == {"wall_seconds", "cpu_seconds", "parts", "runs_in_pack"}
+        assert (cost["parts"], cost["runs_in_pack"]) == (1, 2)
+        assert cost["wall_seconds"] >= 0
 
 
 def test_runs_that_had_left_a_pack_before_it_is_stopped_stay_as_they_were(clock: Compose, experiment: Train) -> None:
@@ -130,6 +226,7 @@ def test_a_run_that_diverges_fails_alone(clock: Compose, experiment: Train) -> N
     assert trained.experiment.failures == {1: NAN}
     assert trained.steps(1) == [8]
     assert trained.end(1) == ("FAILED", NAN)
+    assert trained.is_complete(1)  # to go on would come to the same
     assert [trained.end(run)[0] for run in (0, 2)] == ["FINISHED", "FINISHED"]
     assert set(trained.experiment.outcomes) == {0, 2}
 
@@ -158,6 +255,19 @@ def test_an_evaluation_that_waits_is_in_the_record_before_its_run_diverges(clock
     assert trained.end(0) == ("FAILED", NAN)
 
 
+def columns(trained: Trained, run: int) -> list[int]:
+    """Return the steps in a run's table as it stands."""
+    return pq.read_table(trained.folders[run] / "metrics.parquet")["steps"].to_pylist()
+
+
 def table(folder: Path) -> bytes:
     write_tables(folder)
     return (folder / "metrics.parquet").read_bytes()
+
+
+def test_drafts_that_a_killed_process_left_are_gone_when_its_run_goes_on(tmp_path: Path) -> None:
+    for name in ("checkpoint", "policy", "provenance"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".file.json.4194305").touch()
+    Journal(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -30,7 +30,7 @@ OWN_OPTIONS = {
 def recorded(configs: Sequence[RunConfig], folder: Path, sweep: bool = True) -> Record:
     jobs = [Job(config, folder / str(index) if sweep else folder) for index, config in enumerate(configs)]
     assembled = [(assemble([jobs[index].config for index in pack]), pack) for pack in packs(jobs)]
-    return make_record(jobs, assembled, folder, sweep, provenance.collect(folder))
+    return make_record(jobs, assembled, folder, sweep, provenance.collect(folder, {}))
 
 
 def test_runs_stand_in_the_order_of_the_jobs_whatever_the_packs(configured: Compose, tmp_path: Path) -> None:
@@ -106,19 +106,21 @@ def test_jobs_of_a_sweep_are_tracked_in_one_place(configured: Compose, tmp_path:
 
 
 def test_pgexp_s_options_and_torch_s_are_no_user_s_modules(configured: Compose) -> None:
-    assert user_modules([configured(), configured("optimizer=sgd", "network=linear")]) == []
+    assert user_modules([configured(), configured("optimizer=sgd", "network=linear")]) == {}
 
 
 @pytest.mark.parametrize("kind", OWN_OPTIONS)
 def test_an_own_module_is_a_user_s_module(configured: Compose, kind: str) -> None:
     config = configured()
-    assert user_modules([config, replace(config, **OWN_OPTIONS[kind])]) == [FILE]
+    found = user_modules([config, replace(config, **OWN_OPTIONS[kind])])
+    assert found == {"tests/__init__.py": FILE.parents[2] / "__init__.py", "tests/execution/own/mine.py": FILE}
 
 
 def test_changing_own_code_changes_the_code_s_hash(configured: Compose, tmp_path: Path) -> None:
-    own = replace(configured(), **OWN_OPTIONS["baseline"])
-    before = provenance.collect(tmp_path, user_modules([own])).code
+    modules = user_modules([replace(configured(), **OWN_OPTIONS["baseline"])])
+    before = provenance.collect(tmp_path, modules).code
     copied = Path(shutil.copy(FILE, tmp_path))
-    assert provenance.collect(tmp_path, [copied]).code == before
+    modules["tests/execution/own/mine.py"] = copied
+    assert provenance.collect(tmp_path, modules).code == before
     copied.write_text(FILE.read_text() + "# Changed.\n")
-    assert provenance.collect(tmp_path, [copied]).code != before
+    assert provenance.collect(tmp_path, modules).code != before

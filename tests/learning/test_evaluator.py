@@ -92,9 +92,9 @@ class TestNothingElseMatters:
     def test_training_does_not_feel_an_evaluation(self, pack_on: MakePack) -> None:
         quiet, watched = (pack_on("Diary", *self.SETTINGS, seeds=[5, 6]) for _ in range(2))
         rows = []
-        for update in train(watched.collector, watched.stacked, watched.learners):
-            evaluated(watched, [Subject(5, update.run)] * 2, 3)
-            rows.append(update)
+        for number, updates in enumerate(train(watched.collector, watched.stacked, watched.learners)):
+            evaluated(watched, [Subject(5, number)] * 2, 3)
+            rows.append(updates)
         assert rows == list(train(quiet.collector, quiet.stacked, quiet.learners))
         assert all(torch.equal(tensor, watched.stacked[name]) for name, tensor in quiet.stacked.items())
 
@@ -124,3 +124,40 @@ class TestFilm:
             parameters = {name: tensor[run] for name, tensor in pack.stacked.items()}
             frames = list(pack.evaluator.film(parameters, subject, 6, greedy=False))
             assert len(frames) == outcome.lengths[0] + 1
+
+
+class TestOnePolicy:
+    SETTINGS = ("evaluation.slots=4", "network=mlp", "network.output_gain=1.0")
+
+    def test_it_is_told_as_its_episodes_end_and_at_last_as_a_whole(self, pack_on: MakePack) -> None:
+        pack, subject = pack_on("Diary", "evaluation.slots=4", seeds=[5]), Subject(5, "after-0")
+        parameters = {name: tensor[0] for name, tensor in pack.stacked.items()}
+        done, outcome = [], None
+        for outcome in pack.evaluator.follow(parameters, subject, 9, greedy=False):
+            done.append(int((outcome.lengths > 0).sum()))
+        assert outcome is not None
+        assert_tells(outcome, 5, "after-0", 9)
+        assert done == sorted({*done})
+        assert done[-1] == 9
+
+    def test_any_episode_can_be_played_again(self, pack_on: MakePack) -> None:
+        pack, subject = pack_on("Walk", *self.SETTINGS, seeds=[1]), Subject(1, "after-0")
+        (outcome,) = evaluated(pack, [subject], 11)
+        parameters = {name: tensor[0] for name, tensor in pack.stacked.items()}
+        lengths = []
+        for episode in range(11):
+            slots = pack.env.filmed()
+            rows = [*pack.evaluator.replay(slots, parameters, subject, 11, greedy=False, episode=episode)]
+            assert {*rows} == {episode % 4}
+            lengths.append(len(rows) - 1)
+        assert lengths == outcome.lengths.tolist()
+        assert len({*lengths}) > 1
+
+    def test_what_a_time_limit_cut_is_told_from_what_ended(self, pack_on: MakePack) -> None:
+        # The walk ends at a distance of 6: in 6 steps or more, and an even number of them.
+        pack = pack_on("Walk", *self.SETTINGS, "env.max_episode_steps=12", seeds=[1])
+        (free,) = evaluated(pack_on("Walk", *self.SETTINGS, seeds=[1]), [Subject(1, "final")], 20)
+        (cut,) = evaluated(pack, [Subject(1, "final")], 20)
+        assert cut.truncated.tolist() == [length > 12 for length in free.lengths]
+        assert 0 < cut.truncated.sum() < 20
+        assert not free.truncated.any()

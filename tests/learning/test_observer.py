@@ -59,6 +59,10 @@ class Watching(Algorithm):
     def biases(self, baseline: Baseline) -> Sequence[str]:
         return []
 
+    @property
+    def depends_on_progress(self) -> bool:
+        return False
+
     def update(self, student: Student, batch: Batch, progress: float) -> dict[str, float]:
         self.batches.append(batch)
         return {}

@@ -23,7 +23,8 @@ def learnt(
 ) -> torch.Tensor:
     """Train on a probe; return each run's probability of each action where it sees these observations, [R, n, A]."""
     pack = pack_on(probe, *SETTINGS, *overrides, seeds=SEEDS, **kwargs)
-    assert all(update.failure is None for update in train(pack.collector, pack.stacked, pack.learners))
+    rounds = train(pack.collector, pack.stacked, pack.learners)
+    assert all(update.failure is None for updates in rounds for update in updates)
     observations = torch.tensor([seen] * len(SEEDS))
     logits = pack.policy.network(pack.stacked, observations)[..., : pack.policy.head.inputs]
     return torch.softmax(logits, -1)
@@ -77,7 +78,8 @@ def returned(
 ) -> list[float]:
     """Train on a probe; return each run's mean return over 100 episodes under the most probable actions."""
     pack = pack_on(probe, *SETTINGS, *overrides, seeds=seeds, **kwargs)
-    assert all(update.failure is None for update in train(pack.collector, pack.stacked, pack.learners))
+    rounds = train(pack.collector, pack.stacked, pack.learners)
+    assert all(update.failure is None for updates in rounds for update in updates)
     subjects = [Subject(seed, "final") for seed in seeds]
     return [float(one.returns.mean()) for one in pack.evaluator.evaluate(pack.stacked, subjects, 100, greedy=True)]
 

@@ -16,8 +16,9 @@ from tests.learning.conftest import MakePack
 def trained(pack: Pack) -> dict[int, list[Update]]:
     """Train a pack; return each run's updates."""
     updates: dict[int, list[Update]] = defaultdict(list)
-    for update in train(pack.collector, pack.stacked, pack.learners):
-        updates[update.run].append(update)
+    for of_round in train(pack.collector, pack.stacked, pack.learners):
+        for update in of_round:
+            updates[update.run].append(update)
     return updates
 
 
@@ -53,8 +54,8 @@ def test_each_run_of_a_pack_ends_with_its_own_budget(configured: Compose) -> Non
 
 def test_updates_come_round_by_round(pack_on: MakePack) -> None:
     pack = pack_on("Clock", "budget.steps=40", "algorithm.batch.episodes=4", seeds=[0, 1, 2], length=5)
-    runs = [update.run for update in train(pack.collector, pack.stacked, pack.learners)]
-    assert runs == [0, 1, 2, 0, 1, 2]
+    rounds = train(pack.collector, pack.stacked, pack.learners)
+    assert [[update.run for update in updates] for updates in rounds] == [[0, 1, 2], [0, 1, 2]]
 
 
 def test_truncated_episodes_are_counted_whatever_the_time_limit_is(pack_on: MakePack) -> None:

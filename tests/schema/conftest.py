@@ -27,7 +27,7 @@ DEFAULTS = {
 def given() -> Given:
     """Return a function from changes, values by dotted key, to the default config so changed."""
     root = yaml.safe_load((CONF / "config.yaml").read_text())
-    shipped = {key: root[key] for key in ("seed", "dtype", "diagnostics", "budget")}
+    shipped = {key: root[key] for key in ("seed", "dtype", "diagnostics", "budget", "checkpoint", "registry")}
     for group, option in DEFAULTS.items():
         shipped[group] = root.get(group, {}) | yaml.safe_load((CONF / group / f"{option}.yaml").read_text())
 

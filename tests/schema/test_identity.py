@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pgexp.schema.config import Option, RunConfig
-from pgexp.schema.identity import configuration_key, run_key, structure_key
+from pgexp.schema.identity import composed, configuration_key, plain, run_key, structure_key
 from pgexp.schema.parse import parse
 from tests.schema.conftest import Given
 
@@ -19,6 +19,8 @@ OF_NO_CONSEQUENCE = {
     "tracking.uri",
     "tracking.experiment",
     "tracking.points",
+    "registry.name",
+    "checkpoint.seconds",
     "evaluation.video",
     "env.vectorization",
     "choices.baseline",
@@ -136,3 +138,16 @@ print(run_key(parse(json.load(sys.stdin))))
             check=True,
         )
         assert run.stdout.strip() == run_key(parse(given()))
+
+
+def test_a_config_told_in_plain_values_is_read_back_with_its_wrappers(given: Given) -> None:
+    wrapper = {"_target_": "gymnasium.wrappers.FrameStackObservation", "stack_size": 3}
+    run = parse(given({"env.wrappers": [wrapper]}))
+    assert composed(run)["env"]["wrappers"] == [wrapper]
+    assert parse(composed(run), run.choices) == run
+
+
+def test_in_what_order_options_were_written_does_not_show() -> None:
+    nested = {"b": 1, "a": [{"d": 2, "c": 3}]}
+    option = Option("m.C", {"second": nested, "first": 0})
+    assert json.dumps(plain(option)) == ('{"_target_": "m.C", "first": 0, "second": {"a": [{"c": 3, "d": 2}], "b": 1}}')

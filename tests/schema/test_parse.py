@@ -197,6 +197,11 @@ def test_a_target_that_is_not_there_is_told(given: Given, target: str | None, wo
     assert words in problems(given({"optimizer._target_": target}))["optimizer._target_"]
 
 
+@pytest.mark.parametrize("name", ["pole/1", "models:pole", " "])
+def test_a_name_that_no_model_can_have_is_told(given: Given, name: str) -> None:
+    assert "MLflow takes a name without" in problems(given({"registry.name": name}))["registry.name"]
+
+
 class TestContradictions:
     """Values that are right by themselves and contradict each other."""
 

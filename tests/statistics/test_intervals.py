@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pgexp.statistics.estimates import interquartile_mean
-from pgexp.statistics.intervals import FloatArray, Interval, bootstrap_interval
+from pgexp.statistics.intervals import FloatArray, Interval, bootstrap_interval, t_interval
 
 
 def mean(samples: FloatArray) -> FloatArray:
@@ -92,3 +92,35 @@ def test_refuses_a_level_that_is_no_probability(level: float) -> None:
 def test_refuses_a_statistic_that_pools_the_resamples() -> None:
     with pytest.raises(ValueError, match="last axis only"):
         bootstrap_interval([1, 2, 3], lambda samples: np.asarray(np.mean(samples)))
+
+
+def test_student_s_interval_by_hand() -> None:
+    # The deviation of (1, 2, 3) is 1, and t at .975 with 2 degrees of freedom 4.302653 (any table of it).
+    assert t_interval([1, 2, 3]) == pytest.approx((2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)), rel=1e-6)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+def test_student_s_interval_agrees_with_scipy(level: float) -> None:
+    sample = np.random.default_rng(5).lognormal(size=17)
+    theirs = stats.t.interval(level, 16, loc=sample.mean(), scale=stats.sem(sample))
+    assert t_interval(sample, level) == pytest.approx(theirs, rel=1e-12)
+
+
+def test_student_s_interval_of_one_score_is_none() -> None:
+    assert t_interval([3.0]) is None
+
+
+def test_student_s_interval_of_equal_scores_has_no_width() -> None:
+    assert t_interval([2.0, 2.0]) == Interval(2.0, 2.0)
+
+
+@pytest.mark.parametrize("scores", [[], [1.0, math.nan], [[1.0, 2.0]]])
+def test_student_s_interval_refuses_what_is_no_sample(scores: list[float]) -> None:
+    with pytest.raises(ValueError, match="an interval needs"):
+        t_interval(scores)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 95])
+def test_student_s_interval_refuses_what_is_no_level(level: float) -> None:
+    with pytest.raises(ValueError, match="level is a probability"):
+        t_interval([1.0, 2.0], level)

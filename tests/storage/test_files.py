@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pgexp.storage.files import read_json, replacing, write_json, write_text
+from pgexp.storage.files import read_json, remove_drafts, replacing, write_json, write_text
 
 
 def test_a_file_is_the_old_one_until_the_new_one_is_whole(tmp_path: Path) -> None:
@@ -14,6 +14,15 @@ def test_a_file_is_the_old_one_until_the_new_one_is_whole(tmp_path: Path) -> Non
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_drafts_of_a_killed_writer_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    kept = [".lock", ".hidden", "file.12", ".12"]
+    for name in (*kept, ".file.json.123"):
+        (tmp_path / name).touch()
+    remove_drafts(tmp_path)
+    remove_drafts(tmp_path / "nowhere")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
 
 
 def test_json_is_sorted_and_indented(tmp_path: Path) -> None:

@@ -19,6 +19,13 @@ def opened(record: Record) -> MlflowSink:
     return sink
 
 
+def drained(sink: MlflowSink, kill: bool = False) -> bool:
+    """Bring over what there is, and return whether every run has ended."""
+    for _ in sink.drain(kill):
+        pass
+    return sink.over
+
+
 def writers(record: Record) -> list[SpoolWriter]:
     return [SpoolWriter(record.folder_of(run) / "rows.jsonl") for run in record.runs]
 
@@ -138,13 +145,13 @@ def test_a_deleted_experiment_is_named(single: Record) -> None:
 
 def test_rows_become_points_as_they_come(single: Record) -> None:
     sink, (writer,) = opened(single), writers(single)
-    assert not sink.drain()
+    assert not drained(sink)
     writer.append(row(10, 1.5))
-    assert not sink.drain()
+    assert not drained(sink)
     assert points(single, "lr=a seed=7", "train/return_mean") == [(10, 1_010, 1.5)]
     writer.append(row(60, 2.5))
-    assert not sink.drain()
-    assert not sink.drain()
+    assert not drained(sink)
+    assert not drained(sink)
     assert points(single, "lr=a seed=7", "train/return_mean") == [(10, 1_010, 1.5), (60, 1_060, 2.5)]
     assert (sink.ended, sink.rows) == (0, 2)
 
@@ -155,8 +162,8 @@ def test_mlflow_has_the_thinned_points_and_the_table_all(single: Record) -> None
         writer.append(row(steps))
     writer.append(row(25, metric="evaluation/return_mean"))
     writer.append(row(80, metric="final/return_mean"))
-    writer.end("FINISHED")
-    assert sink.drain()
+    writer.end("FINISHED", complete=True)
+    assert drained(sink)
     name = "lr=a seed=7"
     assert [step for step, *_ in points(single, name, "train/return_mean")] == [10, 60, 80]
     assert [step for step, *_ in points(single, name, "evaluation/return_mean")] == [25]
@@ -177,7 +184,7 @@ def test_how_far_a_run_is_drained_is_said_after_its_last_point(single: Record, m
     for steps in range(1, 1_001):
         writer.append(row(steps, metric="evaluation/return_mean"))
     monkeypatch.setattr(MlflowClient, "log_batch", counting)
-    sink.drain()
+    drained(sink)
     assert calls == [(999, 0), (1, 1)]
     assert len(points(single, "lr=a seed=7", "evaluation/return_mean")) == 1_000
     assert runs(single)["lr=a seed=7"].data.tags["pgexp.drained"] == "1000"
@@ -188,7 +195,7 @@ def test_what_is_not_finite_is_counted_and_left_out(single: Record) -> None:
     writer.append(Row(10, 0.1, 1, {"a": math.nan, "b": math.inf, "c": 3.0}))
     writer.append(Row(20, 0.2, 1, {"a": -math.inf}))
     writer.end("FINISHED")
-    sink.drain()
+    drained(sink)
     (run,) = runs(single).values()
     assert run.data.metrics == {"c": 3.0}
     assert run.data.tags["pgexp.nonfinite"] == "3"
@@ -200,6 +207,8 @@ def test_a_run_that_ended_keeps_its_files(single: Record) -> None:
         "policy/policy.json",
         "video/final.mp4",
         "provenance/git.json",
+        "evaluations/0.json",
+        "config.json",
         ".hydra/config.yaml",
     )
     for name in (*kept, "checkpoint.pt"):
@@ -207,9 +216,9 @@ def test_a_run_that_ended_keeps_its_files(single: Record) -> None:
         (single.folder / name).write_text(name)
     sink, (writer,) = opened(single), writers(single)
     writer.end("FAILED", "the reason")
-    assert sink.drain()
+    assert drained(sink)
     artifacts = files(single, "lr=a seed=7")
-    expected = {*kept[:-1], "config/config.yaml", "metrics.parquet", "timings.parquet"}
+    expected = {*kept[:-1], "config/config.yaml", "run.json", "metrics.parquet", "timings.parquet"}
     assert artifacts.keys() == expected
     assert artifacts["config/config.yaml"].read_text() == ".hydra/config.yaml"
     (run,) = runs(single).values()
@@ -237,7 +246,7 @@ def test_configurations_and_sweep_end_with_their_seeds(
     *early, last = zip(writers(record), a + b, strict=True)
     for writer, status in early:
         writer.end(status)
-    assert not sink.drain()
+    assert not drained(sink)
     found = runs(record)
     assert [found[name].info.status for name in ("lr=a", "lr=b", "a and b")] == [
         expected[0],
@@ -245,7 +254,7 @@ def test_configurations_and_sweep_end_with_their_seeds(
         "RUNNING",
     ]
     last[0].end(last[1])
-    assert sink.drain()
+    assert drained(sink)
     found = runs(record)
     assert tuple(found[name].info.status for name in ("lr=a", "lr=b", "a and b")) == expected
 
@@ -256,14 +265,14 @@ def test_what_has_not_ended_is_marked_as_killed(uri: str, make_record: MakeRecor
     done.end("FINISHED")
     for steps in (10, 20):
         cut.append(row(steps))
-    sink.close_killed()
+    drained(sink, kill=True)
     found = runs(record)
     assert found["lr=a seed=0"].info.status == "FINISHED"
     killed = found["lr=a seed=1"]
     assert (killed.info.status, killed.info.end_time) == ("KILLED", 1_020)
     assert "ended before it" in killed.data.tags["pgexp.reason"]
     assert found["lr=a"].info.status == found["a and b"].info.status == "KILLED"
-    assert [step for step, *_ in points(record, "lr=a seed=1", "train/return_mean")] == [10, 20]
+    assert [step for step, *_ in points(record, "lr=a seed=1", "train/return_mean")] == [10]
     table = read_metrics(files(record, "lr=a seed=1")["metrics.parquet"])
     assert table.column("steps").to_pylist() == [10, 20]
 
@@ -275,18 +284,18 @@ def test_a_second_sink_adds_what_is_missing_and_nothing_twice(uri: str, make_rec
     steps: list[Callable[[], None]] = [
         lambda: spools[0].append(row(10)),
         lambda: spools[0].append(row(20)),
-        lambda: spools[0].end("FINISHED"),
+        lambda: spools[0].end("FINISHED", complete=True),
         lambda: spools[1].append(row(30)),
         lambda: spools[1].end("KILLED"),
     ]
     first = opened(record)
     for step in steps[:done]:
         step()
-        first.drain()
+        drained(first)
     second = opened(record)
     for step in steps[done:]:
         step()
-    assert second.drain()
+    assert drained(second)
     assert (second.ended, second.rows) == (2, 3)
     assert len(runs(record)) == 4
     assert [step for step, *_ in points(record, "lr=a seed=0", "train/return_mean")] == [10, 20]
@@ -298,10 +307,10 @@ def test_a_finished_run_is_left_alone(single: Record) -> None:
     sink, (writer,) = opened(single), writers(single)
     writer.append(row(10))
     writer.end("FINISHED")
-    sink.drain()
+    drained(sink)
     (single.folder / "rows.jsonl").unlink()
     again = opened(single)
-    assert again.drain()
+    assert drained(again)
     assert (again.ended, again.rows) == (1, 1)
     assert runs(single)["lr=a seed=7"].info.status == "FINISHED"
 
@@ -311,12 +320,12 @@ def test_rows_that_a_resumed_run_repeats_are_not_recorded_twice(single: Record) 
     sink, (writer,) = opened(single), writers(single)
     writer.append(Row(10, 0.1, 1_000, {"train/return_mean": 1.0}))
     writer.append(Row(60, 0.6, 2_000, {"train/return_mean": 2.0}))
-    sink.drain()
+    drained(sink)
     spool = single.folder / "rows.jsonl"
     spool.write_bytes(spool.read_bytes().splitlines(keepends=True)[0])
     again = opened(single)
     writer.append(Row(60, 0.6, 5_000, {"train/return_mean": 2.0}))
-    again.drain()
+    drained(again)
     expected = [(10, 1_000, 1.0), (60, 2_000, 2.0)]
     assert points(single, "lr=a seed=7", "train/return_mean") == expected
 
@@ -325,14 +334,14 @@ def test_a_damaged_spool_fails_its_run_and_no_other(uri: str, make_record: MakeR
     record = make_record(uri, names="a")
     sink, (damaged, sound) = opened(record), writers(record)
     damaged.append(row(10))
-    sink.drain()
     with (record.folder / "runs/a-0/rows.jsonl").open("a") as file:
         file.write("not a row\n")
     sound.end("FINISHED")
-    assert sink.drain()
+    assert drained(sink)
     found = runs(record)
     assert found["lr=a seed=0"].info.status == "FAILED"
     assert "rows.jsonl, line 2" in found["lr=a seed=0"].data.tags["pgexp.reason"]
+    assert points(record, "lr=a seed=0", "train/return_mean") == [(10, 1_010, 1.0)]
     assert found["lr=a seed=1"].info.status == found["lr=a"].info.status == "FINISHED"
 
 
@@ -344,10 +353,31 @@ def test_a_run_deleted_meanwhile_holds_up_no_other(uri: str, make_record: MakeRe
         writer.append(row(10))
         writer.end("FINISHED")
     with pytest.raises(MlflowException, match="active"):
-        sink.drain()
+        drained(sink)
     found = runs(record)
     assert sink.ended == 3
     assert (found["lr=a"].info.status, found["lr=b"].info.status) == ("RUNNING", "FINISHED")
+
+
+def test_a_run_at_which_the_store_always_fails_holds_up_no_other(
+    uri: str, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = make_record(uri)
+    sink = opened(record)
+    poisoned, log_batch = runs(record)["lr=a seed=0"].info.run_id, MlflowClient.log_batch
+
+    def failing(client: MlflowClient, run: str, *given: object, **named: object) -> None:
+        if run == poisoned:
+            raise MlflowException("an internal error of the server")  # as it is told of a whole server, too
+        log_batch(client, run, *given, **named)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", failing)
+    for writer in writers(record):
+        writer.append(row(10))
+    for _ in range(2):
+        with pytest.raises(MlflowException, match="internal"):
+            drained(sink)
+    assert sink.rows == 3
 
 
 @pytest.mark.parametrize("call", ["log_batch", "log_artifact", "set_terminated"])
@@ -361,9 +391,9 @@ def test_an_interrupted_call_may_be_made_again(single: Record, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, call, away)
         with pytest.raises(MlflowException, match="away"):
-            sink.drain()
+            drained(sink)
     assert sink.ended == 0
-    assert sink.drain()
+    assert drained(sink)
     assert points(single, "lr=a seed=7", "train/return_mean") == [(10, 1_010, 1.0)]
     assert runs(single)["lr=a seed=7"].info.status == "FINISHED"
     assert "metrics.parquet" in files(single, "lr=a seed=7")

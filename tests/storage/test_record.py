@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pgexp.storage.record import Record, read, write
+from pgexp.storage.record import Record, read, record_of, write
 
 MakeRecord = Callable[..., Record]
 
@@ -76,3 +76,16 @@ def test_the_training_process_imports_nothing_heavy() -> None:
     code = f"import sys; from pgexp.storage import {modules}; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_record_of_a_run_stands_in_a_folder_above_it(make_record: MakeRecord, tmp_path: Path) -> None:
+    record = make_record()
+    assert all(record_of(record.folder_of(run)) == record for run in record.runs)
+    stranger = record.folder / "runs" / "stranger"
+    stranger.mkdir()
+    assert record_of(stranger) is None
+    assert record_of(tmp_path) is None
+
+
+def test_a_single_run_s_record_stands_in_its_own_folder(single: Record) -> None:
+    assert record_of(single.folder) == single

@@ -1,14 +1,10 @@
 import os
-import select
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from pgexp.storage import sink
-from pgexp.storage.mlflow_client import MlflowException, connect
-from pgexp.storage.mlflow_sink import MlflowSink
+from pgexp.storage.draining import SINK_LOCK
+from pgexp.storage.locking import held
+from pgexp.storage.mlflow_client import connect
 from pgexp.storage.record import Record
 from pgexp.storage.sink import SinkProcess, SinkState
 from pgexp.storage.spool import Row, SpoolWriter
@@ -53,14 +49,44 @@ def test_a_run_whose_parent_dies_is_marked_as_killed(single: Record) -> None:
     }
 
 
-def test_a_sink_has_a_session_of_its_own_and_its_death_is_told(single: Record) -> None:
+def test_a_sink_has_a_session_of_its_own(single: Record) -> None:
     process = SinkProcess.start(single.folder)
     pid = process._process.pid
     assert os.getsid(pid) == pid
+    process.close()
+    process.wait(LONG)
+
+
+def test_a_sink_that_is_killed_is_started_again_and_goes_on(single: Record) -> None:
+    spool(single).append(Row(10, 0.1, 1_000, {"loss/policy": 1.0}))
+    process = SinkProcess.start(single.folder)
+    first = process._process
+    while process.wait(0.1).rows < 1:
+        assert not process.state().final, process.state().message
+    first.kill()
+    first.wait()
+    spool(single).append(Row(60, 0.6, 2_000, {"loss/policy": 2.0}))
+    spool(single).end("FINISHED")
+    assert process.wait(LONG) == SinkState("done", ended=1, runs=1, rows=2)
+    assert statuses(single) == {"lr=a seed=7": "FINISHED"}
+
+
+def test_a_sink_that_is_killed_again_and_again_is_given_up_and_told(single: Record) -> None:
+    process = SinkProcess.start(single.folder)
+    killed = set()
+    while not process.state().final:
+        killed.add(process._process.pid)
+        process._process.kill()
+        process._process.wait()
+    assert len(killed) == 4
+    assert process.state().message == f"the sink ended with code -9; see {single.folder / 'sink.log'}"
+
+
+def test_a_sink_that_is_killed_when_it_was_let_go_is_not_started_again(single: Record) -> None:
+    process = SinkProcess.start(single.folder)
+    process.close()
     process._process.kill()
-    state = process.wait(LONG)
-    assert state.state == "failed"
-    assert state.message == f"the sink ended with code -9; see {single.folder / 'sink.log'}"
+    assert process.wait(LONG).state == "failed"
 
 
 def test_what_a_sink_fails_of_is_told_and_logged(tmp_path: Path) -> None:
@@ -71,62 +97,9 @@ def test_what_a_sink_fails_of_is_told_and_logged(tmp_path: Path) -> None:
     assert "Traceback" in (tmp_path / "sink.log").read_text()
 
 
-def test_a_store_that_fails_for_a_while_is_waited_for(single: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    drain = MlflowSink.drain
-    outcomes = iter([MlflowException("away"), None])
-
-    def fails_once(self: MlflowSink) -> bool:
-        if (outcome := next(outcomes)) is not None:
-            raise outcome
-        return drain(self)
-
-    monkeypatch.setattr(MlflowSink, "drain", fails_once)
-    monkeypatch.setattr(sink, "_lets_go", lambda _parent: False)
+def test_a_sink_waits_for_the_one_before_it(single: Record) -> None:
     spool(single).end("FINISHED")
-    assert list(sink._record(single.folder, parent=1)) == [
-        SinkState("opening", runs=1),
-        SinkState("recording", runs=1, message="MlflowException: away"),
-        SinkState("done", ended=1, runs=1),
-    ]
-
-
-def test_a_store_that_fails_is_not_waited_for_without_a_parent(single: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_sink: MlflowSink) -> None:
-        raise MlflowException("away")
-
-    monkeypatch.setattr(MlflowSink, "close_killed", fails)
-    monkeypatch.setattr(sink, "_lets_go", lambda _parent: True)
-    with pytest.raises(MlflowException, match="away"):
-        list(islice(sink._record(single.folder, parent=1), 5))
-
-
-@pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        os.close(end)
-
-
-def test_a_parent_lets_go_by_closing_the_pipe_or_dying(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, writer = pipe
-    monkeypatch.setattr(sink, "_STDIN", reader)
-    monkeypatch.setattr(sink, "_PERIOD", 0.0)
-    parent = os.getppid()
-    assert not sink._lets_go(parent)
-    assert sink._lets_go(parent + 1)
-    with Path(os.devnull).open() as closed:
-        os.dup2(closed.fileno(), writer)
-    assert sink._lets_go(parent)
-
-
-def test_a_parent_that_does_not_listen_holds_up_no_sink(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, writer = pipe
-    monkeypatch.setattr(sink, "_STDOUT", writer)
-    state = SinkState("recording", message="é" * 400)
-    for _ in range(1_000):
-        sink._say(state)
-    assert not select.select([], [writer], [], 0)[1]
-    lines = os.read(reader, 1 << 20).splitlines(keepends=True)
-    assert set(lines) == {lines[0]}
-    assert len(lines[0]) <= 4_096
+    with held(single.folder / SINK_LOCK):
+        process = SinkProcess.start(single.folder)
+        assert process.wait(0.5).state == "opening"
+    assert process.wait(LONG).state == "done"

@@ -1,8 +1,5 @@
 import json
 import math
-import resource
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pgexp.storage.spool import End, Row, SpoolReader, SpoolWriter
+from tests.limits import file_size_limit, open_files_limit
 
 FIRST = Row(10, 0.1, 1_000, {"train/return_mean": -1.5, "timing/steps_per_second": 3e5})
 SECOND = Row(20, 0.2, 2_000, {"policy/kl": 0.1})
@@ -128,8 +126,33 @@ def test_a_damaged_line_is_named(path: Path, damaged: bytes) -> None:
     writer.append(SECOND)
     with path.open("ab") as file:
         file.write(damaged + b"\n")
-    with pytest.raises(ValueError, match=r"rows\.jsonl, line 3: neither a row nor an end"):
+    with pytest.raises(ValueError, match=r"rows\.jsonl, line 3: not a line of a spool"):
         reader.read()
+
+
+def test_what_stands_before_a_damaged_line_is_read_by_who_asks_for_it(path: Path) -> None:
+    writer = SpoolWriter(path)
+    writer.append(FIRST)
+    writer.append(SECOND)
+    with path.open("ab") as file:
+        file.write(b"damaged\n")
+    writer.append(FIRST)
+    reader = SpoolReader(path)
+    assert reader.read_sound() == [FIRST, SECOND]
+    assert reader.read_sound() == []
+    with pytest.raises(ValueError, match=r"rows\.jsonl, line 3: not a line of a spool"):
+        reader.read()
+
+
+def test_the_end_of_a_spool_of_an_older_version_is_read(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text('{"end":"FINISHED","time":5,"reason":""}\n')
+    assert SpoolReader(path).read() == [End("FINISHED", 5)]
+
+
+def test_the_reason_of_an_end_is_kept_without_passwords(path: Path) -> None:
+    SpoolWriter(path).end("FAILED", "no answer from http://me:s3cret@host")
+    assert b"s3cret" not in path.read_bytes()
 
 
 def test_a_thousand_spools_need_no_thousand_open_files(tmp_path: Path) -> None:
@@ -139,21 +162,3 @@ def test_a_thousand_spools_need_no_thousand_open_files(tmp_path: Path) -> None:
             writer.append(FIRST)
         readers = [SpoolReader(tmp_path / f"{run}.jsonl") for run in range(1_000)]
         assert all(reader.read() == [FIRST] for reader in readers)
-
-
-@contextmanager
-def limit(which: int, soft: int) -> Iterator[None]:
-    before, hard = resource.getrlimit(which)
-    resource.setrlimit(which, (soft, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(which, (before, hard))
-
-
-def file_size_limit(size: int) -> AbstractContextManager[None]:
-    return limit(resource.RLIMIT_FSIZE, size)
-
-
-def open_files_limit(more: int) -> AbstractContextManager[None]:
-    return limit(resource.RLIMIT_NOFILE, len(list(Path("/dev/fd").iterdir())) + more)

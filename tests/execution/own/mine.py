@@ -60,10 +60,16 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
+def interrupt_twice() -> None:
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
 DEEDS: dict[str, Callable[[], object]] = {
     "fail": fail,
     "interrupt": interrupt,
     "SIGINT": lambda: os.kill(os.getpid(), signal.SIGINT),
+    "SIGINT twice": interrupt_twice,
     "SIGTERM": lambda: os.kill(os.getpid(), signal.SIGTERM),
 }
 
@@ -104,6 +110,14 @@ class Clock(gym.Env[np.ndarray, int]):
         return np.array([self._time], dtype=np.float32)
 
 
+class Guarded(Clock):
+    """A clock that asks for a token."""
+
+    def __init__(self, token: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        assert len(token) == 6
+
+
 class Wordy(Clock):
     """A clock that is told a word, which no policy here can say."""
 
@@ -127,4 +141,5 @@ class Blind(Clock):
 
 gym.register("Blind-v0", Blind)
 gym.register("Clock-v0", Clock)
+gym.register("Guarded-v0", Guarded)
 gym.register("Wordy-v0", Wordy)

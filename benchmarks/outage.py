@@ -1,0 +1,96 @@
+"""What tracking costs, with the store there and with it away all the time: CPU time of a whole command, as ratios.
+
+    python -m benchmarks.outage [--pairs 15] [--runs 8] [OVERRIDE ...]
+
+A sweep trains again and again, each time in a process of its own: into a fresh SQLite store (`there`), towards a port
+at which nobody answers (`away`), and `untracked`. Two of these are timed in turn, so that a machine whose speed drifts
+does so under both. `trainer` is the process that trains, `all` has the recorder's with it. The median of the ratios
+has a 95 % interval that rests on the binomial distribution alone.
+"""
+
+from pgexp.schema import determinism
+
+determinism.pin()
+
+import argparse
+import resource
+import socket
+import statistics
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from rich.console import Console
+from scipy.stats import quantile_test
+
+from benchmarks.throughput import configs
+from pgexp.execution.command import train
+from pgexp.execution.plan import Job
+
+Store = Literal["there", "away", "untracked"]
+
+PAIRS: tuple[tuple[Store, Store], ...] = (("away", "there"), ("away", "untracked"), ("there", "untracked"))
+PARTS = ("trainer", "all")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU seconds of a command."""
+
+    trainer: float
+    all: float
+
+
+def cost(store: Store, runs: int, overrides: Sequence[str]) -> Cost:
+    """Return what a command costs, in a process of its own, whose store is like that."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and not listening
+        uri = f"http://127.0.0.1:{nobody.getsockname()[1]}" if store == "away" else f"sqlite:///{folder}/mlflow.db"
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            return process.submit(_trained, store, uri, Path(folder), runs, overrides).result()
+
+
+def _trained(store: Store, uri: str, folder: Path, runs: int, overrides: Sequence[str]) -> Cost:
+    tracking: dict[str, Any] = {"tracked": False} if store == "untracked" else {}
+    found = [
+        replace(config, tracking=replace(config.tracking, uri=uri))
+        for config in configs("value", runs, list(overrides))
+    ]
+    jobs = [Job(config, folder / str(number)) for number, config in enumerate(found)]
+    train(jobs, folder, sweep=True, console=Console(quiet=True), **tracking)
+    trainer, recorder = (
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
+    return Cost(trainer, trainer + recorder)
+
+
+def span(ratios: Sequence[float]) -> str:
+    """Return the median and its interval; fewer than six ratios have none."""
+    low, high = cast(tuple[float, float], quantile_test(ratios, p=0.5).confidence_interval(0.95))
+    return f"{statistics.median(ratios):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=15)
+    parser.add_argument("--runs", type=int, default=8)
+    parser.add_argument("overrides", nargs="*")
+    arguments = parser.parse_args()
+    print(f"{'CPU time':<24}{'trainer, median [95 %]':>28}{'all, median [95 %]':>28}")
+    for first, second in PAIRS:
+        pairs = [
+            [cost(store, arguments.runs, arguments.overrides) for store in (first, second)]
+            for _ in range(arguments.pairs)
+        ]
+        spans = [span([getattr(one, part) / getattr(other, part) for one, other in pairs]) for part in PARTS]
+        print(f"{f'{first} / {second}':<24}{spans[0]:>28}{spans[1]:>28}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""How a command other than `pgexp` is called: its streams, its settings, and what it says when something goes wrong."""
+
+import sys
+from collections.abc import Callable
+
+from pgexp.cli.streams import hush, settle, working_folder
+from pgexp.cli.telling import INTERRUPTED, MISTAKE, tell, told
+from pgexp.schema.determinism import pin
+from pgexp.schema.errors import ConfigError
+
+
+def called(command: str, work: Callable[[], int], interrupted: str) -> int:
+    """Do a command's work and return its exit code: 2 for a mistake, 1 for a disk's error, a line told for either."""
+    settle()
+    pin()
+    try:
+        sys.path.insert(0, str(working_folder()))  # a user's own modules stand where the command is called
+        return work()
+    except ConfigError as error:
+        for problem in error.problems:
+            tell(str(problem), command)
+        return MISTAKE
+    except KeyboardInterrupt:
+        tell(f"interrupted; {interrupted}", command)
+        return INTERRUPTED
+    except BrokenPipeError:
+        hush()
+        return 1
+    except OSError as error:
+        tell(told(error), command)
+        return 1

@@ -1,0 +1,123 @@
+"""Trains recorded runs again, in a folder that passes, and says how far their numbers were found again."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from pgexp.execution.agreement import Agreement, Numbers, compare, read_numbers
+from pgexp.execution.assembly import assemble
+from pgexp.execution.experiment import Experiment, Show
+from pgexp.execution.journal import Journal
+from pgexp.execution.plan import Job, configuration_names, packs
+from pgexp.execution.progress import ProgressDisplay
+from pgexp.schema.config import RunConfig
+from pgexp.schema.errors import ConfigError, Problem
+from pgexp.schema.identity import run_key
+from pgexp.schema.names import ROWS_FILE, RUN_FILE, TAG_EXTENDED_EXACTLY
+from pgexp.storage import provenance
+from pgexp.storage.differences import Differences, differences
+from pgexp.storage.files import read_json
+from pgexp.storage.own_modules import standing
+from pgexp.storage.provenance import Provenance
+from pgexp.storage.run_config import read_config
+from pgexp.storage.spool import Row, SpoolReader
+
+_NEEDLESS: Mapping[str, Any] = {"evaluation.video": False, "checkpoint.seconds": None}  # they decide no number
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run as it was recorded: its name among those that are reproduced with it, its config and its numbers."""
+
+    name: str
+    config: RunConfig
+    numbers: Numbers
+    origin: Provenance
+    key: str  # that it was recorded under
+
+
+def read_runs(folders: Sequence[Path], secrets: Mapping[str, str]) -> list[RecordedRun]:
+    """Read the runs of some folders; `secrets` are those that were masked, by their keys.
+
+    Raises ConfigError where a file is missing or damaged, or a config can't be built any more.
+    """
+    configs = [read_config(folder, secrets, _NEEDLESS) for folder in folders]
+    names = [f"{title} seed={config.seed}" for title, config in zip(configuration_names(configs), configs, strict=True)]
+    return [_read(*each) for each in zip(folders, names, configs, strict=True)]
+
+
+def differences_of_today(runs: Sequence[RecordedRun]) -> dict[Differences, list[str]]:
+    """Return what differs today, for each way in which it does the names of the runs."""
+    torch.set_num_threads(1)  # as in training
+    found: dict[Differences, list[str]] = {}
+    today: dict[frozenset[str], Provenance] = {}
+    for run in runs:
+        places = frozenset(run.origin.modules)
+        if places not in today:
+            today[places] = provenance.collect(Path.cwd(), standing(sorted(places)))
+        apart = differences(run.origin, today[places])
+        if run.key != run_key(run.config):
+            apart = replace(apart, deciding=("config.json: changed since the run was recorded", *apart.deciding))
+        found.setdefault(apart, []).append(run.name)
+    return found
+
+
+def reproduce(runs: Sequence[RecordedRun], console: Console) -> Iterator[tuple[RecordedRun, Agreement]]:
+    """Train the runs again, a pack at a time, and yield each with how far its numbers were found again."""
+    with tempfile.TemporaryDirectory(prefix="pgexp-") as scratch:
+        jobs = [Job(run.config, Path(scratch, str(number))) for number, run in enumerate(runs)]
+        for indices in packs(jobs):
+            _train([runs[index] for index in indices], [jobs[index] for index in indices], console)
+            for index in indices:
+                yield runs[index], compare(runs[index].numbers, read_numbers(jobs[index].folder))
+
+
+class _Enough(KeyboardInterrupt):
+    """Stops a training as Ctrl-C does: what waits for its evaluation gets it."""
+
+
+def _train(runs: Sequence[RecordedRun], jobs: Sequence[Job], console: Console) -> None:
+    """Train a pack without a store, as far as its runs were recorded.
+
+    An error that ends it stands in its runs' records, as it did the first time.
+    """
+    experiment = Experiment(assemble([job.config for job in jobs]), [Journal(job.folder) for job in jobs])
+    with ProgressDisplay(console, len(jobs)) as display, suppress(Exception, _Enough):
+        show = display.part(0, 1)
+        experiment.run(show if any(run.numbers.whole for run in runs) else _until_recorded(runs, jobs, show))
+
+
+def _until_recorded(runs: Sequence[RecordedRun], jobs: Sequence[Job], show: Show) -> Show:
+    """Return what shows a training as `show` does, and stops it once each run is beyond what was recorded of it."""
+    spools = [SpoolReader(job.folder / ROWS_FILE) for job in jobs]
+    behind = set(range(len(jobs)))
+
+    def showing(share: float, steps_per_second: float, returns: Sequence[float]) -> None:
+        for number in [*behind]:
+            steps = [item.steps for item in spools[number].read() if isinstance(item, Row)]
+            if steps and max(steps) > runs[number].numbers.steps:
+                behind.discard(number)
+        if not behind:
+            raise _Enough
+        show(share, steps_per_second, returns)
+
+    return showing
+
+
+def _read(folder: Path, name: str, config: RunConfig) -> RecordedRun:
+    try:
+        about = read_json(folder / RUN_FILE) if (folder / RUN_FILE).is_file() else {}
+        if about.get("tags", {}).get(TAG_EXTENDED_EXACTLY) == "false":
+            text = f"{folder} was extended under a schedule of the shorter budget: reproduce the run that it extends"
+            raise ConfigError([Problem("run", text)])
+        written = about.get("key")
+        key = run_key(config) if written is None else str(written)
+        return RecordedRun(name, config, read_numbers(folder), provenance.read(folder), key)
+    except ValueError as error:
+        raise ConfigError([Problem("run", str(error))]) from error

@@ -1,0 +1,29 @@
+"""Several commands at the same moment on one store that is not there yet, as on every core of a machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.conftest import CLOCK
+from tests.cli.store import Store
+
+COMMANDS = 4
+
+
+def test_commands_that_make_one_store_together_lose_nothing_and_say_nothing(own: Path) -> None:
+    def started(number: int) -> subprocess.Popen[str]:
+        arguments = (*CLOCK, "budget.steps=32", f"seed={number}", f"hydra.run.dir=run-{number}")
+        command = [sys.executable, "-m", "pgexp.cli.train", *arguments]
+        return subprocess.Popen(command, cwd=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    for process in [started(number) for number in range(COMMANDS)]:
+        out, err = process.communicate(timeout=120)
+        assert (process.returncode, err) == (0, "")
+        assert f"MLflow  sqlite:///{own}/mlflow.db, experiment pgexp\n" in out
+    assert [path.read_text() for path in own.glob("run-*/sink.log")] == [""] * COMMANDS
+    store = Store(own)
+    assert store.statuses == {f"mine:Clock-v0 value seed={number}": "FINISHED" for number in range(COMMANDS)}
+    for name in store.runs:
+        assert store.history(name, "progress/updates") == [(32, 1.0)]
+        assert store.artifacts(name) >= {"config.json", "run.json", "metrics.parquet", "policy/policy.safetensors"}
+    assert {path.name for path in own.glob("*mlflow.db*")} == {"mlflow.db", "mlflow.db.lock"}

@@ -1,0 +1,309 @@
+"""pgexp-resume: what comes of runs that go on, of finished ones under a longer budget, and what it refuses."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pgexp.cli.resume import main
+from pgexp.execution import command
+from pgexp.execution.resuming import end_of
+from pgexp.schema.errors import ConfigError
+from pgexp.schema.streams import integer
+from pgexp.storage.record import read, require_new
+from pgexp.storage.sink import SinkState
+from pgexp.storage.spool import Resumed, Row, SpoolReader
+from tests.cli.holding import holder
+from tests.conftest import Compose
+from tests.execution.conftest import CLOCK
+from tests.recorded_runs import recorded
+
+Resume = Callable[..., tuple[int, str, str]]
+
+RUN = (*CLOCK, "evaluation.every=8", "+env.kwargs.deed=none", f"+env.kwargs.when={integer(0, 'env', 0, 2)}")
+INTERRUPTED = "env.kwargs.deed=SIGINT"  # in seed 0's third batch
+SEGMENTS = ("algorithm.batch.episodes=null", "algorithm.batch.steps=7", "env.slots=2", "baseline=running_mean")
+CONSTANT = "schedule=constant"
+
+
+@pytest.fixture
+def resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Resume:
+    """Calls the command, without a store; returns its exit code and what it said."""
+    done = SimpleNamespace(
+        wait=lambda timeout: SinkState("done"), state=lambda: SinkState("done"), close=lambda: None
+    )  # fmt: skip
+    monkeypatch.setattr(command, "SinkProcess", SimpleNamespace(start=lambda folder, uri: done))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def called(*arguments: str | Path) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        return (code, *capsys.readouterr())
+
+    return called
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Return all that a folder holds, but for the locks."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock"))
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+def results(*folders: Path) -> list[dict[str, bytes]]:
+    """Return what of some runs depends on their identity alone."""
+    return [{name: (folder / name).read_bytes() for name in ("metrics.parquet", "policy/policy.safetensors")}
+            for folder in folders]  # fmt: skip
+
+
+def mistake(answer: tuple[int, str, str]) -> str:
+    """Return what a refused command said."""
+    code, out, err = answer
+    assert (code, out) == (2, "")
+    assert err.startswith("pgexp-resume: ")
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.mark.parametrize("overrides", [(), SEGMENTS, ("schedule=linear", "optimizer=adam")], ids=" ".join)
+def test_an_interrupted_run_that_went_on_equals_an_undisturbed_one(
+    configured: Compose, tmp_path: Path, resume: Resume, overrides: Sequence[str]
+) -> None:
+    budget = "budget.steps=70"
+    (whole,) = recorded([configured(*RUN, *overrides, budget)], tmp_path / "whole")
+    (run,) = recorded([configured(*RUN, *overrides, budget, INTERRUPTED)], tmp_path / "run")
+    before = (run / "rows.jsonl").read_bytes()
+    assert resume(run)[0] == 0
+    assert results(run) == results(whole)
+    assert (run / "rows.jsonl").read_bytes().startswith(before)
+    items = SpoolReader(run / "rows.jsonl").read()
+    assert sum(isinstance(item, Resumed) for item in items) == 1
+    end = end_of(run)
+    assert end is not None
+    assert (end.status, end.complete) == ("FINISHED", True)
+    assert json.loads((run / "provenance" / "cost.json").read_text())["parts"] == 2
+
+
+def test_the_runs_of_a_sweep_that_are_left_go_on(configured: Compose, tmp_path: Path, resume: Resume) -> None:
+    def sweep(*overrides: str) -> list[Path]:
+        short = configured(*RUN, *overrides, "budget.steps=8")
+        others = [configured(*RUN, *overrides, f"seed={seed}") for seed in (0, 1)]
+        return recorded([short, *others], tmp_path / f"sweep {len([*tmp_path.iterdir()])}", sweep=True)
+
+    whole, stopped = sweep(), sweep(INTERRUPTED)
+    done = contents(stopped[0])
+    code, out, _ = resume(stopped[0].parent)
+    assert code == 0
+    assert "2 of 2 runs done" in out
+    assert results(*stopped) == results(*whole)
+    assert contents(stopped[0]) == done
+
+
+def test_a_run_without_a_checkpoint_is_trained_from_its_start(
+    configured: Compose, tmp_path: Path, resume: Resume
+) -> None:
+    (whole,) = recorded([configured(*RUN)], tmp_path / "whole")
+    (run,) = recorded([configured(*RUN, "env.kwargs.deed=interrupt")], tmp_path / "run")
+    assert not (run / "checkpoint" / "last.safetensors").exists()
+    config = json.loads((run / "config.json").read_text())
+    assert config["env"]["kwargs"]["deed"] == "interrupt"
+    assert resume(run)[0] == 130  # the deed is done again
+    assert [item.steps for item in SpoolReader(run / "rows.jsonl").read() if isinstance(item, Row)] == [8, 8, 16, 16]
+    (lost,) = recorded([configured(*RUN, INTERRUPTED)], tmp_path / "lost")
+    (lost / "checkpoint" / "last.safetensors").unlink()
+    assert resume(lost)[0] == 130  # as above, but its update is let end
+    assert resume(lost)[0] == 0
+    assert results(lost) == results(whole)
+
+
+def test_a_run_that_was_recorded_and_not_begun_is_kept_for_resume(
+    configured: Compose, tmp_path: Path, resume: Resume
+) -> None:
+    whole, run = (recorded([configured(*RUN)], tmp_path / name)[0] for name in ("whole", "run"))
+    for name in ("rows.jsonl", "run.log", "metrics.parquet", "timings.parquet"):
+        (run / name).unlink()
+    (run / "checkpoint" / "last.safetensors").unlink()
+    with pytest.raises(ConfigError, match="call pgexp-resume"):
+        require_new(run)
+    assert resume(run)[0] == 0
+    assert results(run) == results(whole)
+
+
+def test_what_is_over_is_left_as_it_is(configured: Compose, tmp_path: Path, resume: Resume) -> None:
+    (run,) = recorded([configured(*RUN)], tmp_path / "run")
+    before = contents(run)
+    code, out, err = resume(run)
+    assert (code, err) == (0, "")
+    assert out == f"{run}: every run has come to its end. To train on: pgexp-resume FOLDER budget.steps=...\n"
+    assert contents(run) == before
+
+
+class TestRefused:
+    """Nothing is written where a run can't go on as it began."""
+
+    @pytest.fixture
+    def run(self, configured: Compose, tmp_path: Path) -> Path:
+        return recorded([configured(*RUN, INTERRUPTED)], tmp_path / "run")[0]
+
+    def refused(self, resume: Resume, run: Path, *arguments: str) -> str:
+        before = contents(run)
+        said = mistake(resume(run, *arguments))
+        assert contents(run) == before
+        return said
+
+    def test_a_second_process(self, run: Path, resume: Resume) -> None:
+        with holder(run / ".lock") as process:
+            assert f"is in use by process {process.pid}, which trains there" in self.refused(resume, run)
+
+    def test_a_changed_config(self, run: Path, resume: Resume) -> None:
+        text = (run / "config.json").read_text()
+        (run / "config.json").write_text(text.replace('"seed": 0', '"seed": 1'))
+        assert "config.json is not what the run was recorded with" in self.refused(resume, run)
+
+    def test_other_code_unless_any_will_do(self, run: Path, resume: Resume) -> None:
+        origin = run / "provenance" / "git.json"
+        fields = json.loads(origin.read_text())
+        origin.write_text(json.dumps(fields | {"code": "0" * 64}))
+        assert "--any-code" in self.refused(resume, run)
+        assert resume(run, "--any-code")[0] == 0
+
+    @pytest.mark.parametrize("which", ["last", "best"])
+    def test_a_damaged_checkpoint(self, run: Path, resume: Resume, which: str) -> None:
+        path = run / "checkpoint" / f"{which}.safetensors"
+        damaged = bytearray(path.read_bytes())
+        damaged[-1] ^= 1
+        path.write_bytes(damaged)
+        said = self.refused(resume, run)
+        assert f"{path}: damaged" in said
+        assert "remove the file" in said
+
+    def test_a_checkpoint_of_another_run(self, run: Path, resume: Resume, configured: Compose, tmp_path: Path) -> None:
+        (other,) = recorded([configured(*RUN, "seed=1")], tmp_path / "other")
+        path = run / "checkpoint" / "last.safetensors"
+        path.write_bytes((other / "checkpoint" / "last.safetensors").read_bytes())
+        assert "is of another run" in self.refused(resume, run)
+
+    def test_a_damaged_record_of_rows(self, run: Path, resume: Resume) -> None:
+        path = run / "rows.jsonl"
+        path.write_text("no row\n" + path.read_text())
+        assert "rows.jsonl, line 1" in self.refused(resume, run)
+
+    def test_a_folder_without_a_record(self, tmp_path: Path, resume: Resume) -> None:
+        assert "record.json" in mistake(resume(tmp_path / "nowhere"))
+
+    def test_numbers_that_are_not_those_recorded(self, run: Path, resume: Resume) -> None:
+        (run / "checkpoint" / "last.safetensors").unlink()
+        path = run / "rows.jsonl"
+        path.write_text(path.read_text().replace('"progress/episodes":4', '"progress/episodes":5'))
+        code, _, err = resume(run)
+        assert code == 1
+        assert "at 16 steps progress/episodes was recorded as 5.0 and is 4" in err
+
+
+def test_a_secret_has_to_be_given_again(configured: Compose, tmp_path: Path, resume: Resume) -> None:
+    token = "-".join(("my", "own"))  # a record keeps this file, too, while it has changes
+    secret = ("env.id=tests.execution.own.mine:Guarded-v0", f"+env.kwargs.token={token}")
+    (whole,) = recorded([configured(*RUN, *secret)], tmp_path / "whole")
+    (run,) = recorded([configured(*RUN, *secret, INTERRUPTED)], tmp_path / "run")
+    assert "env.kwargs.token" in mistake(resume(run))
+    assert "env.kwargs.length" in mistake(resume(run, f"env.kwargs.token={token}", "env.kwargs.length=3"))
+    assert resume(run, f"env.kwargs.token={token}")[0] == 0
+    assert results(run) == results(whole)
+    assert not [path for path, held in contents(run).items() if token.encode() in held]
+
+
+class TestExtended:
+    """Budgets of 32 steps, extended to 64."""
+
+    def trained(self, configured: Compose, folder: Path, *overrides: str) -> Path:
+        return recorded([configured(*RUN, *overrides)], folder)[0]
+
+    @pytest.mark.parametrize("overrides", [(), SEGMENTS], ids=["episodes", "segments"])
+    def test_with_a_constant_rate_it_equals_a_run_of_the_longer_budget(
+        self, configured: Compose, tmp_path: Path, resume: Resume, overrides: Sequence[str]
+    ) -> None:
+        short = self.trained(configured, tmp_path / "short", CONSTANT, *overrides)
+        whole = self.trained(configured, tmp_path / "whole", CONSTANT, *overrides, "budget.steps=64")
+        before, new = contents(short), tmp_path / "new"
+        code, out, _ = resume(short, "budget.steps=64", f"folder={new}")
+        assert code == 0
+        assert f"extended in {new}; it equals a run of the longer budget from its start\n" in out
+        assert results(new) == results(whole)
+        assert contents(short) == before
+        (extended,), (undivided,) = read(new).runs, read(whole).runs
+        assert extended.key == undivided.key
+        assert extended.tags["pgexp.extends"] == read(short).runs[0].key
+        assert extended.tags["pgexp.extended_exactly"] == "true"
+
+    def test_with_a_scheduled_rate_it_differs_and_has_a_key_of_its_own(
+        self, configured: Compose, tmp_path: Path, resume: Resume
+    ) -> None:
+        short = self.trained(configured, tmp_path / "short", "schedule=linear")
+        whole = self.trained(configured, tmp_path / "whole", "schedule=linear", "budget.steps=64")
+        code, out, _ = resume(short, "budget.steps=64", f"folder={tmp_path / 'new'}")
+        assert code == 0
+        assert "it differs from (its rates were scheduled over the shorter one) a run of the longer budget" in out
+        assert results(tmp_path / "new") != results(whole)
+        (extended,), (undivided,) = read(tmp_path / "new").runs, read(whole).runs
+        assert extended.key not in (undivided.key, read(short).runs[0].key)
+        assert extended.configuration != undivided.configuration
+        assert extended.tags["pgexp.extended_exactly"] == "false"
+
+    def test_an_extended_run_that_is_interrupted_goes_on_under_its_own_key(
+        self, configured: Compose, tmp_path: Path, resume: Resume
+    ) -> None:
+        late = f"env.kwargs.when={integer(0, 'env', 0, 5)}"  # in the sixth batch, of those that were added
+        whole, short = (
+            self.trained(configured, tmp_path / deed, "schedule=linear", late, f"env.kwargs.deed={deed}")
+            for deed in ("none", "SIGINT")
+        )
+        new, undisturbed = tmp_path / "new", tmp_path / "undisturbed"
+        assert resume(short, "budget.steps=64", f"folder={new}")[0] == 130
+        assert resume(new)[0] == 0
+        assert resume(whole, "budget.steps=64", f"folder={undisturbed}")[0] == 0
+        assert results(new) == results(undisturbed)
+
+    def test_every_run_of_a_sweep_is_extended(self, configured: Compose, tmp_path: Path, resume: Resume) -> None:
+        def sweep(name: str, *overrides: str) -> list[Path]:
+            configs = [configured(*RUN, CONSTANT, *overrides, f"seed={seed}") for seed in (0, 1)]
+            return recorded(configs, tmp_path / name, sweep=True)
+
+        short, whole = sweep("short"), sweep("whole", "budget.steps=64")
+        assert resume(short[0].parent, "budget.steps=64", f"folder={tmp_path / 'new'}")[0] == 0
+        assert results(tmp_path / "new" / "0", tmp_path / "new" / "1") == results(*whole)
+
+    def test_budgets_of_episodes_are_extended_in_episodes(
+        self, configured: Compose, tmp_path: Path, resume: Resume
+    ) -> None:
+        short = self.trained(configured, tmp_path / "short", CONSTANT, "budget={steps:null,episodes:8}")
+        whole = self.trained(configured, tmp_path / "whole", CONSTANT, "budget={steps:null,episodes:20}")
+        assert resume(short, "budget.episodes=20", f"folder={tmp_path / 'new'}")[0] == 0
+        assert results(tmp_path / "new") == results(whole)
+
+    @pytest.mark.parametrize("steps", [31, 32])
+    def test_a_budget_that_is_not_longer_is_refused(
+        self, configured: Compose, tmp_path: Path, resume: Resume, steps: int
+    ) -> None:
+        short, new = self.trained(configured, tmp_path / "short"), tmp_path / "new"
+        assert "must be more than the 32 that" in mistake(resume(short, f"budget.steps={steps}", f"folder={new}"))
+        assert not new.exists()
+
+    def test_a_folder_that_is_not_empty_is_refused(self, configured: Compose, tmp_path: Path, resume: Resume) -> None:
+        short, new = self.trained(configured, tmp_path / "short"), tmp_path / "new"
+        new.mkdir()
+        (new / "notes.txt").touch()
+        assert f"{new} is not empty" in mistake(resume(short, "budget.steps=64", f"folder={new}"))
+        assert [*contents(new)] == [Path("notes.txt")]
+
+    def test_a_run_that_has_not_spent_its_budget_is_refused(
+        self, configured: Compose, tmp_path: Path, resume: Resume
+    ) -> None:
+        run, new = self.trained(configured, tmp_path / "run", INTERRUPTED), tmp_path / "new"
+        said = mistake(resume(run, "budget.steps=64", f"folder={new}"))
+        assert "has not spent its budget yet; call pgexp-resume without one first" in said
+        assert not new.exists()

@@ -1,0 +1,50 @@
+"""A pack's first run kept as a trained run keeps its policy, without having trained it."""
+
+from pathlib import Path
+
+import torch
+
+import tests.probes  # noqa: F401 - registers the probes
+from pgexp.execution.assembly import Pack, assemble
+from pgexp.execution.policies import describe
+from pgexp.networks.parameters import Parameters
+from pgexp.schema.config import RunConfig
+from pgexp.storage.policy import write_policy
+
+STEPS = 1_234
+
+# Environments of all spaces, networks and heads of all kinds: what is chosen, by a name.
+KINDS: dict[str, tuple[str, ...]] = {
+    "discrete": ("env=cartpole",),
+    "box, clipped": ("env=pendulum", "head=gaussian", "head.std=network"),
+    "box, squashed": ("env=pendulum", "head=squashed_gaussian"),
+    "box, beta": ("env.id=pgexp-probe/Target-v0", "head=beta", "+env.kwargs.size=3"),
+    "multi-discrete, from 1": ("env.id=pgexp-probe/Dials-v0",),
+    "multi-binary": ("env.id=pgexp-probe/Switches-v0",),
+    "flat observations": ("env=frozenlake", "dtype=float64"),
+    "normalised observations": ("env=cartpole", "env.normalize_observations=true"),
+    "pictures": ("env.id=pgexp-probe/Bars-v0", "network=cnn_small", "network.channels=first"),
+    "wrapped": (
+        "env=cartpole",
+        "env.wrappers=[{_target_:gymnasium.wrappers.FrameStackObservation,stack_size:3}]",
+    ),
+    "a value beside": ("env=cartpole", "baseline=shared_value"),
+    "with a memory": ("env.id=pgexp-probe/Recall-v0", "network=gru"),
+    "with two memories": ("env.id=pgexp-probe/Recall-v0", "network=lstm", "dtype=float64"),
+}
+
+
+def keep(config: RunConfig, folder: Path) -> tuple[Pack, Parameters]:
+    """Write the policy of a config into a folder; return its pack, and its parameters, [1, ...].
+
+    They are disturbed, so that every one of them shows in what the policy does.
+    """
+    pack = assemble([config])
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, tensor in pack.stacked.items():
+            noise = torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype)
+            tensor.copy_(noise + 0.5 if name.endswith("scale") else tensor + noise - 0.5)
+    tensors = {name: tensor[0].detach().numpy().copy() for name, tensor in pack.stacked.items()}
+    write_policy(folder, tensors, describe(config, pack.env, pack.policy, STEPS))
+    return pack, pack.stacked

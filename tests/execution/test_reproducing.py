@@ -1,0 +1,168 @@
+"""Runs that were trained and recorded are trained again, and found again bit for bit."""
+
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pgexp.execution import experiment
+from pgexp.execution.agreement import Agreement
+from pgexp.execution.reproducing import differences_of_today, read_runs, reproduce
+from pgexp.schema.config import RunConfig
+from pgexp.schema.errors import ConfigError
+from pgexp.schema.streams import integer
+from pgexp.storage import provenance
+from pgexp.storage.files import read_json, write_json
+from tests.conftest import Compose
+from tests.recorded_runs import recorded
+
+SHORT = ("budget.steps=600", "network.widths=[8]", "evaluation.every=300", "evaluation.final_episodes=3")
+
+
+def again(folders: Sequence[Path], **secrets: str) -> list[Agreement]:
+    """Reproduce the runs; return what came of each, in their order."""
+    runs = read_runs(folders, {key.replace("__", "."): value for key, value in secrets.items()})
+    found = {id(run): agreement for run, agreement in reproduce(runs, Console(file=StringIO()))}
+    return [found[id(run)] for run in runs]
+
+
+@pytest.fixture
+def deed(clock: Compose) -> Callable[[str, int], RunConfig]:
+    """Return a function to the config of a clock that does a deed in an episode of its first slot."""
+
+    def made(what: str, episode: int) -> RunConfig:
+        when = integer(0, "env", 0, episode)
+        return clock("seed=0", f"+env.kwargs.deed='{what}'", f"+env.kwargs.when={when}")
+
+    return made
+
+
+@pytest.mark.parametrize("baseline", ["mean", "value"])
+def test_a_run_is_found_again(configured: Compose, tmp_path: Path, baseline: str) -> None:
+    (agreement,) = again(recorded([configured(f"baseline={baseline}", *SHORT)], tmp_path))
+    assert agreement.identical
+    assert agreement.rows == agreement.equal_rows > 5
+    assert agreement.parameters == agreement.equal_parameters >= 4
+
+
+def test_a_sweep_of_several_packs_is_found_again_in_its_order(configured: Compose, tmp_path: Path) -> None:
+    line = [(f"network={network}", f"seed={seed}") for seed in (1, 2) for network in ("mlp", "linear")]
+    folders = recorded([configured(*each, "budget.steps=600", "baseline=mean") for each in line], tmp_path, sweep=True)
+    runs = read_runs(folders, {})
+    assert [run.name for run in runs] == [
+        "network=mlp seed=1",
+        "network=linear seed=1",
+        "network=mlp seed=2",
+        "network=linear seed=2",
+    ]
+    agreements = again(folders)
+    assert all(agreement.identical for agreement in agreements)
+    assert [agreement.parameters for agreement in agreements] == [6, 2, 6, 2]
+
+
+def test_another_seed_is_not_found_again(configured: Compose, tmp_path: Path) -> None:
+    (folder,) = recorded([configured("baseline=mean", "seed=1", *SHORT)], tmp_path)
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", config | {"seed": 2})
+    (agreement,) = again([folder])
+    assert not agreement.identical
+    assert agreement.equal_parameters == 0
+    (apart,) = differences_of_today(read_runs([folder], {}))
+    assert apart.deciding == ("config.json: changed since the run was recorded",)
+
+
+def test_a_divergence_is_found_again(deed: Callable[[str, int], RunConfig], tmp_path: Path) -> None:
+    (agreement,) = again(recorded([deed("pay NaN", 2)], tmp_path))
+    assert agreement.identical
+    assert agreement.rows == 2
+    assert agreement.recorded.reason == agreement.now.reason == "the gradient's norm is nan"
+
+
+@pytest.mark.parametrize("what", ["interrupt", "fail"])
+def test_a_run_that_was_stopped_is_found_again_as_far_as_it_came(
+    deed: Callable[[str, int], RunConfig], tmp_path: Path, what: str
+) -> None:
+    (folder,) = recorded([deed(what, 2)], tmp_path)
+    if what == "interrupt":  # not again
+        config = read_json(folder / "config.json")
+        config["env"]["kwargs"]["when"] = -1
+        write_json(folder / "config.json", config)
+    (agreement,) = again([folder])
+    assert agreement.identical
+    assert (agreement.rows, agreement.equal_rows, agreement.parameters) == (2, 2, 0)
+    assert not agreement.recorded.whole
+    assert agreement.now.reason == ("RuntimeError: the motor is stuck" if what == "fail" else "")
+
+
+def test_a_run_that_was_stopped_is_trained_no_further_than_it_takes(
+    clock: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment, "_SECONDS_BETWEEN_SHOWS", 0.0)
+    keys = ("budget.steps=320", "evaluation.every=8")
+    folders = recorded([clock(f"seed={seed}", *keys) for seed in (1, 2)], tmp_path, sweep=True)
+    for folder, kept in zip(folders, (4, 8), strict=True):
+        lines = (folder / "rows.jsonl").read_bytes().splitlines(keepends=True)
+        (folder / "rows.jsonl").write_bytes(b"".join(lines[:kept]))
+        (folder / "metrics.parquet").unlink()
+    agreements = again(folders)
+    assert [agreement.rows for agreement in agreements] == [4, 8]
+    assert all(agreement.identical for agreement in agreements)
+    last = max(agreement.recorded.steps for agreement in agreements)
+    assert [agreement.now.steps for agreement in agreements] == [last + 8, last + 8]
+
+
+def test_nothing_is_left_and_the_record_is_as_it_was(clock: Compose, tmp_path: Path) -> None:
+    (folder,) = recorded([clock()], tmp_path / "run")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    again([folder])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_nothing_differs_on_the_same_day(clock: Compose, tmp_path: Path) -> None:
+    folders = recorded([clock("seed=1"), clock("seed=2")], tmp_path, sweep=True)
+    ((apart, names),) = differences_of_today(read_runs(folders, {})).items()
+    assert (apart.deciding, apart.code) == ((), False)
+    assert names == [f"tests.execution.own.mine:Clock-v0 mean seed={seed}" for seed in (1, 2)]
+
+
+def test_what_differs_is_told_of_the_runs_that_it_differs_for(clock: Compose, tmp_path: Path) -> None:
+    folders = recorded([clock(f"seed={seed}") for seed in range(3)], tmp_path, sweep=True)
+    packages = folders[1] / "provenance" / "packages.txt"
+    packages.write_text(packages.read_text().replace("numpy==", "numpy==1."))
+    found = differences_of_today(read_runs(folders, {}))
+    assert sorted(len(names) for names in found.values()) == [1, 2]
+    ((told,),) = [apart.deciding for apart, names in found.items() if len(names) == 1]
+    assert told.startswith("package numpy: 1.")
+
+
+def test_a_run_of_a_sweep_has_the_code_that_the_whole_sweep_has(
+    configured: Compose, clock: Compose, tmp_path: Path
+) -> None:
+    """Another job's module counts in a sweep's code, whichever of its runs is reproduced."""
+    folders = recorded([clock(), configured(*SHORT, "baseline=mean")], tmp_path, sweep=True)
+    (apart,) = differences_of_today(read_runs(folders[1:], {}))
+    assert apart.deciding == ()
+    assert set(provenance.read(folders[1]).modules) == {"tests/__init__.py", "tests/execution/own/mine.py"}
+
+
+def test_a_masked_secret_is_given_again(clock: Compose, tmp_path: Path) -> None:
+    (folder,) = recorded([clock()], tmp_path)
+    config = read_json(folder / "config.json")
+    config["env"]["kwargs"]["token"] = "***"
+    write_json(folder / "config.json", config)
+    with pytest.raises(ConfigError, match=r"env\.kwargs\.token: a secret"):
+        read_runs([folder], {})
+    (run,) = read_runs([folder], {"env.kwargs.token": "abc"})
+    assert run.config.env.kwargs == {"token": "abc"}
+    with pytest.raises(ConfigError, match="seed: is no secret that was masked"):
+        read_runs([folder], {"env.kwargs.token": "abc", "seed": "3"})
+
+
+@pytest.mark.parametrize("name", ["config.json", "provenance/git.json", "rows.jsonl", "run.json"])
+def test_a_damaged_file_is_a_mistake_that_is_told(clock: Compose, tmp_path: Path, name: str) -> None:
+    (folder,) = recorded([clock()], tmp_path)
+    (folder / name).write_text("nonsense\n")
+    with pytest.raises(ConfigError, match=name):
+        read_runs([folder], {})

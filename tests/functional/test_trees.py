@@ -1,0 +1,240 @@
+"""A tree holds what a value was, to the bit; a value set back from it is that again, and nothing else is taken."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from pgexp.functional.moments import Moments
+from pgexp.functional.trees import captured, restored
+from tests.conftest import CONF
+from tests.trees import assert_same_tree
+
+OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
+DTYPES = [torch.float32, torch.float64]
+
+
+@dataclass
+class Pair:
+    """A dataclass that holds others."""
+
+    number: float
+    moments: Moments
+    none: Tensor | None = None
+
+
+def optimizer_of(name: str, parameters: list[Tensor], **changed: Any) -> torch.optim.Optimizer:
+    """Return an optimizer as its YAML has it."""
+    settings = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(CONF / "optimizer" / f"{name}.yaml")))
+    kind = getattr(torch.optim, settings.pop("_target_").rpartition(".")[2])
+    optimizer: torch.optim.Optimizer = kind(parameters, **{**settings, **changed})
+    return optimizer
+
+
+def parameters_of(dtype: torch.dtype) -> list[Tensor]:
+    """Return parameters of ranks 1 to 3, the same at each call."""
+    draws = torch.Generator().manual_seed(1)
+    shapes = [(1, 3), (1, 3, 2), (1,)]
+    return [torch.randn(shape, generator=draws, dtype=dtype).requires_grad_() for shape in shapes]
+
+
+def step(optimizer: torch.optim.Optimizer, parameters: list[Tensor], seeds: range) -> None:
+    """Step on gradients that the seeds tell."""
+    for seed in seeds:
+        draws = torch.Generator().manual_seed(seed)
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=draws, dtype=parameter.dtype)
+        optimizer.step()
+
+
+class TestCaptured:
+    @pytest.mark.parametrize(
+        "value",
+        [
+            None,
+            True,
+            -7,
+            2**80,
+            0.1,
+            -0.0,
+            float("nan"),
+            float("-inf"),
+            "text",
+            np.array(3, dtype=np.uint8),
+            np.zeros((0, 2), dtype=np.float16),
+            np.array([True, False]),
+            torch.tensor(2.5, dtype=torch.float64),
+            torch.arange(6).reshape(2, 3),
+            [1, [2.0, "three"], ()],
+            (1, (2, [3])),
+            {"a": {1: None}, 2: [{}]},
+        ],
+        ids=repr,
+    )
+    def test_a_tree_is_its_own_tree(self, value: Any) -> None:
+        assert_same_tree(captured(value), value)
+
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            (np.float32(0.5), 0.5),
+            (np.int64(3), 3),
+            (np.bool_(True), True),
+            (OrderedDict(a=1), {"a": 1}),
+            (MappingProxyType({"a": (1,)}), {"a": (1,)}),
+        ],
+    )
+    def test_what_is_like_a_number_or_a_dict_becomes_one(self, value: Any, expected: Any) -> None:
+        assert_same_tree(captured(value), expected)
+
+    def test_dataclasses_become_dicts(self) -> None:
+        tree = captured(Pair(1.5, Moments(3, np.array([2.0]), np.array([0.5]))))
+        moments = {"count": 3, "mean": np.array([2.0]), "variance": np.array([0.5])}
+        assert_same_tree(tree, {"number": 1.5, "moments": moments, "none": None})
+
+    def test_a_tree_shares_no_memory_with_what_it_is_of(self) -> None:
+        array, tensor = np.zeros(2), torch.zeros(2, requires_grad=True)
+        tree = captured({"array": [array], "tensor": (tensor,)})
+        array += 1
+        with torch.no_grad():
+            tensor += 1
+        assert_same_tree(tree, {"array": [np.zeros(2)], "tensor": (torch.zeros(2),)})
+        assert not tree["tensor"][0].requires_grad
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {1, 2},
+            b"bytes",
+            1j,
+            np.array([1j]),
+            np.array(["text"]),
+            np.array([None]),
+            np.random.default_rng(0),
+            torch.nn.Linear(1, 1),
+            Pair,
+            len,
+            partial(len),
+            {(1, 2): 3},
+            {None: 3},
+            {0.5: 3},
+        ],
+        ids=lambda value: f"{type(value).__name__}",
+    )
+    def test_what_it_cannot_hold_is_refused_however_deep(self, value: Any) -> None:
+        for nested in (value, [value], {"a": (value,)}):
+            with pytest.raises(TypeError, match="no number, text, array, tensor or optimizer"):
+                captured(nested)
+
+
+class TestRestored:
+    def test_a_tensor_is_set_back_in_place(self) -> None:
+        stacked = torch.arange(6.0).reshape(3, 2)
+        view = stacked[1:2]
+        tree = captured(view)
+        stacked.zero_()
+        assert restored(view, tree) is view
+        assert stacked.tolist() == [[0, 0], [2, 3], [0, 0]]
+
+    def test_tensors_of_a_dict_are_set_back_in_place_and_go_on_having_gradients(self) -> None:
+        own = {"weight": torch.ones(2, requires_grad=True)}
+        result = restored(own, {"weight": torch.tensor([3.0, 4.0])})
+        assert result["weight"] is own["weight"]
+        assert own["weight"].tolist() == [3, 4]
+        assert own["weight"].requires_grad
+        assert own["weight"].is_leaf
+
+    def test_a_dataclass_is_made_again(self) -> None:
+        own = Pair(1.5, Moments.none(2).merged(np.array([[1.0, 2.0], [3.0, 6.0]])), torch.ones(1))
+        made = restored(Pair(0.0, Moments.none(2), None), captured(own))
+        assert isinstance(made.moments, Moments)
+        assert_same_tree(captured(made), captured(own))
+
+    @pytest.mark.parametrize("value", [0.0, 7, "text", None, np.zeros(3), [], {}, {"a": 1}, ()], ids=repr)
+    def test_all_else_becomes_a_copy_of_the_tree(self, value: Any) -> None:
+        tree = {"a": [1, np.arange(3)]}
+        result = restored(value, tree)
+        assert_same_tree(result, tree)
+        assert result["a"][1] is not tree["a"][1]
+
+    @pytest.mark.parametrize(
+        ("value", "tree", "told"),
+        [
+            (torch.zeros(2), torch.zeros(3), "[3] of torch.float32 in place of a tensor [2]"),
+            (torch.zeros(2), torch.zeros(1, 2), "[1, 2]"),
+            (torch.zeros(2), torch.zeros(2, dtype=torch.float64), "float64"),
+            (torch.zeros(2), np.zeros(2), "ndarray in place of a tensor [2]"),
+            (torch.zeros(2), None, "NoneType"),
+            ({"a": torch.zeros(1)}, {"b": torch.zeros(1)}, "keys b in place of keys a"),
+            ({"a": torch.zeros(1)}, {"a": torch.zeros(1), "b": torch.zeros(1)}, "keys a, b in place of keys a"),
+            ({"a": torch.zeros(1)}, {"a": torch.zeros(2)}, "[2]"),
+            ({"a": torch.zeros(1)}, [], "list in place of keys a"),
+            (Moments.none(1), {"count": 0}, "keys count in place of keys count, mean"),
+        ],
+    )
+    def test_what_is_of_another_value_is_refused(self, value: Any, tree: Any, told: str) -> None:
+        before = captured(value)
+        with pytest.raises(ValueError, match="in place of") as refusal:
+            restored(value, tree)
+        assert told in str(refusal.value)
+        assert_same_tree(captured(value), before)
+
+
+class TestOptimizers:
+    @pytest.mark.parametrize("dtype", DTYPES, ids=str)
+    @pytest.mark.parametrize("name", OPTIMIZERS)
+    def test_one_goes_on_to_the_same_bits(self, name: str, dtype: torch.dtype) -> None:
+        own = parameters_of(dtype)
+        optimizer = optimizer_of(name, own)
+        step(optimizer, own, range(3))
+        optimizer.param_groups[0]["lr"] *= 0.7  # as a schedule does
+        tree, values = captured(optimizer), [parameter.detach().clone() for parameter in own]
+        step(optimizer, own, range(3, 6))
+        other = [value.clone().requires_grad_() for value in values]
+        fresh = optimizer_of(name, other)
+        assert restored(fresh, tree) is fresh
+        assert_same_tree(captured(fresh), tree)
+        step(fresh, other, range(3, 6))
+        assert_same_tree(captured(other), captured(own))
+        assert_same_tree(captured(fresh), captured(optimizer))
+
+    def test_states_keep_a_dtype_of_their_own(self) -> None:
+        own = parameters_of(torch.float64)
+        optimizer = optimizer_of("asgd", own)
+        step(optimizer, own, range(2))
+        assert optimizer.state[own[0]]["eta"].dtype == torch.float32  # which load_state_dict makes float64
+        fresh = optimizer_of("asgd", parameters_of(torch.float64))
+        restored(fresh, captured(optimizer))
+        assert {state["eta"].dtype for state in fresh.state.values()} == {torch.float32}
+
+    def test_a_state_shares_no_memory_with_the_tree(self) -> None:
+        own = parameters_of(torch.float32)
+        optimizer = optimizer_of("adam", own)
+        step(optimizer, own, range(1))
+        tree = captured(optimizer)
+        before = captured(tree)
+        step(optimizer, own, range(1, 2))
+        restored(optimizer, tree)
+        step(optimizer, own, range(1, 2))
+        assert_same_tree(tree, before)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            lambda: optimizer_of("adam", parameters_of(torch.float32)[:2]),
+            lambda: optimizer_of("sgd", parameters_of(torch.float32)),
+            lambda: {"state": []},
+            lambda: None,
+        ],
+    )
+    def test_the_state_of_another_is_refused(self, other: Callable[[], Any]) -> None:
+        with pytest.raises(ValueError, match="in place of"):
+            restored(optimizer_of("adam", parameters_of(torch.float32)), captured(other()))

@@ -1,0 +1,25 @@
+"""Whatever a user's config file holds: its option is trained, or refused in a sentence, and nothing is left then."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given
+
+from pgexp.cli.train import main
+from tests.fuzz.config_files import Place, config_files
+from tests.fuzz.forked import answered
+from tests.fuzz.told import contents, fuzzed, require_told
+
+
+@fuzzed(0.2)
+@given(found=config_files)
+def test_a_config_file_is_trained_or_refused(found: tuple[str, Place], untrained: None, scratch: Path) -> None:
+    group, place = found
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "conf" / group).mkdir(parents=True)
+        place(folder / "conf" / group / "mine.yaml")
+        before = contents(folder)
+        answer = answered(main, scratch, folder, "pgexp", "--config-dir", "conf", f"{group}=mine")
+        require_told(answer, "pgexp")
+        assert answer.code == 0 or contents(folder) == before

@@ -1,0 +1,74 @@
+"""What a sweep left: in its folder, and in its store, read from the database itself."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from safetensors import safe_open
+
+from pgexp.schema import names
+from pgexp.storage.checkpoint import read_checkpoint
+from pgexp.storage.spool import End, SpoolReader
+
+RUNS = range(4)
+CHECKPOINTS = ("last", "best")
+
+_OF_RUNS = "select run_uuid, name, status from runs where lifecycle_stage = 'active'"
+_IDENTITY = (names.TAG_ROLE, names.TAG_CONFIGURATION, names.TAG_KEY, names.TAG_DRAINED)
+
+
+def of_folder(sweep: Path) -> dict[str, bytes | str]:
+    """Return what a sweep's folder holds that depends on its runs' identities alone; of a checkpoint the digest."""
+    found: dict[str, bytes | str] = {}
+    for run in RUNS:
+        folder = sweep / str(run)
+        for name in ("metrics.parquet", "policy/policy.safetensors", "policy/policy.json", "config.json"):
+            found[f"{run}/{name}"] = (folder / name).read_bytes()
+        for which in CHECKPOINTS:
+            path = folder / "checkpoint" / f"{which}.safetensors"
+            read_checkpoint(path)  # it holds the digest to be that of its contents
+            with safe_open(path, framework="numpy") as file:
+                found[f"{run}/{which}"] = file.metadata()["digest"]
+    return found
+
+
+def of_store(database: Path) -> dict[str, list[object]]:
+    """Return what a store's runs hold, timings left aside, in an order that depends on that alone."""
+    with closing(sqlite3.connect(database)) as connection:
+        tags, params, points = (defaultdict[str, list[tuple[object, ...]]](list) for _ in range(3))
+        for run, *tag in connection.execute("select run_uuid, key, value from tags"):
+            tags[run].append(tuple(tag))
+        for run, *param in connection.execute("select run_uuid, key, value from params"):
+            params[run].append(tuple(param))
+        for run, name, *point in connection.execute("select run_uuid, key, step, value, is_nan from metrics"):
+            if not name.startswith(names.TIMING):
+                points[run].append((name, *point))
+        found: dict[str, list[object]] = {}
+        for run, name, status in connection.execute(_OF_RUNS):  # a sweep's name has its date
+            whose = dict(tags[run])
+            place = f"{whose[names.TAG_ROLE]} {whose.get(names.TAG_KEY, whose.get(names.TAG_CONFIGURATION))}"
+            assert place not in found, f"it stands there twice: {name}"
+            identity = [whose.get(tag) for tag in _IDENTITY]
+            found[place] = [status, identity, sorted(whose), sorted(params[run]), sorted(points[run])]
+        return found
+
+
+def differences(found: Mapping[str, object], expected: Mapping[str, object]) -> list[str]:
+    """Return the places at which two contents differ."""
+    return sorted(place for place in found.keys() | expected.keys() if found.get(place) != expected.get(place))
+
+
+def hit(sweep: Path) -> str:
+    """Return what a command was doing when it was killed."""
+    if not (sweep / names.RECORD_FILE).exists():
+        return "before the record"
+    if any(sweep.glob("*/checkpoint/.*")):
+        return "in a checkpoint"
+    spools = [SpoolReader(sweep / str(run) / names.ROWS_FILE).read() for run in RUNS]
+    if not any(spools):
+        return "before the first row"
+    if all(items and isinstance(items[-1], End) and items[-1].complete for items in spools):
+        return "in a drain"
+    return "in training"

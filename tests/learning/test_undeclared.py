@@ -1,0 +1,137 @@
+"""What changes in a baseline that does not declare it is told; what it declares, or leaves as it is, is not."""
+
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pgexp.baselines.baseline import Baseline
+from pgexp.baselines.none import NoBaseline
+from pgexp.execution.assembly import assemble
+from pgexp.functional.arrays import Floats
+from pgexp.functional.batch import Batch, Credit
+from pgexp.learning.state import StateError
+from pgexp.learning.trainer import train
+from pgexp.learning.undeclared import fingerprints, require_declared
+from tests.conftest import CONF, Compose
+from tests.episodes import Episode, batch_of, credit_of, estimator
+
+BASELINES = sorted(path.stem for path in (CONF / "baseline").glob("*.yaml"))
+BATCH = batch_of(Episode([[1]] * 2, [0] * 2, [6, 4]))
+
+
+class Keeping(Baseline):
+    """A baseline that does something to its only attribute at each update."""
+
+    biased = False
+
+    def __init__(self, kept: Any, deed: Callable[["Keeping"], None]) -> None:
+        self.kept = deepcopy(kept)
+        self._deed = deed
+
+    def values(self, batch: Batch, credit: Credit) -> Floats:
+        return np.zeros(batch.steps)
+
+    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+        self._deed(self)
+        return {}
+
+
+class Declaring(Keeping):
+    """The same, declared."""
+
+    remembered = ("kept",)
+
+
+class DeclaringAnother(Keeping):
+    """The same, with another one declared."""
+
+    remembered = ("other",)
+
+
+def learn(baseline: Baseline) -> None:
+    """Let the baseline learn from a batch, and hold what it keeps against what it declares."""
+    before = fingerprints(baseline)
+    credit = credit_of(estimator(), BATCH)
+    baseline.values(BATCH, credit)
+    baseline.update(BATCH, credit)
+    require_declared(baseline, before)
+
+
+def put(name: str, value: Any) -> Callable[[Keeping], None]:
+    return lambda baseline: setattr(baseline, name, value)
+
+
+CHANGES: dict[str, tuple[Any, Callable[[Keeping], None]]] = {
+    "a float": (0.0, put("kept", 5e-324)),
+    "a sign": (0.0, put("kept", -0.0)),
+    "a kind of number": (1, put("kept", 1.0)),
+    "none": (None, put("kept", 0)),
+    "a list": ([], lambda baseline: baseline.kept.append(1.0)),
+    "the order of a list": ([1, 11], lambda baseline: baseline.kept.reverse()),
+    "the ends of lists": ([[1], []], lambda baseline: baseline.kept.reverse()),
+    "a text of two": (["a', 'b"], put("kept", ["a", "b"])),
+    "a mapping": ({}, lambda baseline: baseline.kept.update({"a": 1})),
+    "a key": ({"1": 2}, put("kept", {1: 2})),
+    "an array in place": (np.zeros(3), lambda baseline: baseline.kept.__setitem__(1, 1.0)),
+    "the middle of a long array": (np.zeros(5_000), lambda baseline: baseline.kept.__setitem__(2_500, 1e-9)),
+    "the last bit of an array": (np.ones(3), put("kept", np.nextafter(np.ones(3), 2))),
+    "a tensor in place": (torch.zeros(3), lambda baseline: baseline.kept.add_(1.0)),
+    "another object": ({1}, put("kept", {2})),
+}
+
+
+@pytest.mark.parametrize(("kept", "deed"), CHANGES.values(), ids=CHANGES.keys())
+class TestWhatChanges:
+    def test_it_is_told_with_what_to_add(self, kept: Any, deed: Callable[[Keeping], None]) -> None:
+        with pytest.raises(StateError) as refusal:
+            learn(Keeping(kept, deed))
+        assert str(refusal.value) == (
+            "Keeping changes kept as it learns without declaring it, so that a resumed run would lose it; "
+            'add to the class: remembered = ("kept",)'
+        )
+
+    def test_it_is_told_beside_what_is_declared(self, kept: Any, deed: Callable[[Keeping], None]) -> None:
+        with pytest.raises(StateError, match=re.escape('add to the class: remembered = ("other", "kept",)')):
+            learn(DeclaringAnother(kept, deed))
+
+    def test_it_may_change_where_it_is_declared(self, kept: Any, deed: Callable[[Keeping], None]) -> None:
+        learn(Declaring(kept, deed))
+
+
+def test_an_attribute_that_is_new_is_told() -> None:
+    with pytest.raises(StateError, match=re.escape("Keeping changes seen as it learns")):
+        learn(Keeping(0.0, put("seen", 3)))
+
+
+@pytest.mark.parametrize("kept", [0.5, float("nan"), [1, {}], np.array([np.nan]), {1}, torch.nn.Linear(1, 1), len])
+def test_what_stays_as_it_is_is_not_told(kept: Any) -> None:
+    learn(Keeping(kept, lambda baseline: None))
+    learn(Keeping(kept, lambda baseline: setattr(baseline, "kept", baseline.kept)))
+
+
+def test_a_baseline_without_attributes_passes() -> None:
+    learn(NoBaseline())
+
+
+def test_the_readme_s_own_baseline_passes() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    (code,) = re.findall(r"```python\n( *# mine\.py\n.*?)```", text, re.DOTALL)
+    made: dict[str, Any] = {}
+    exec("\n".join(line[3:] for line in code.splitlines()), made)
+    learn(made["Share"](0.5))
+
+
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_every_shipped_baseline_passes(configured: Compose, baseline: str) -> None:
+    pack = assemble([configured(f"baseline={baseline}", "budget.steps=300", "network.widths=[4]")])
+    own = pack.learners[0].student.baseline
+    before = fingerprints(own)
+    for _ in train(pack.collector, pack.stacked, pack.learners):
+        require_declared(own, before)
+    pack.close()
