@@ -2,10 +2,10 @@
 
     python -m benchmarks.outage [--pairs 15] [--runs 8] [OVERRIDE ...]
 
-A sweep trains again and again, each time in a process of its own: into a fresh SQLite store (`there`), towards a port
-at which nobody answers (`away`), and `untracked`. Two of these are timed in turn, so that a machine whose speed drifts
-does so under both. `trainer` is the process that trains, `all` has the recorder's with it. The median of the ratios
-has a 95 % interval that rests on the binomial distribution alone.
+A sweep trains again and again, each time in a process of its own: into a fresh SQLite store (`there`), and towards a
+port at which nobody answers (`away`), in turn, so that a machine whose speed drifts does so under both. `trainer` is
+the process that trains, `all` has the recorder's with it. The median of the ratios has a 95 % interval that rests on
+the binomial distribution alone.
 """
 
 from pgexp.schema import determinism
@@ -22,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from rich.console import Console
 from scipy.stats import quantile_test
@@ -31,9 +31,8 @@ from benchmarks.throughput import configs
 from pgexp.execution.command import train
 from pgexp.execution.plan import Job
 
-Store = Literal["there", "away", "untracked"]
+Store = Literal["there", "away"]
 
-PAIRS: tuple[tuple[Store, Store], ...] = (("away", "there"), ("away", "untracked"), ("there", "untracked"))
 PARTS = ("trainer", "all")
 
 
@@ -51,17 +50,16 @@ def cost(store: Store, runs: int, overrides: Sequence[str]) -> Cost:
         nobody.bind(("127.0.0.1", 0))  # and not listening
         uri = f"http://127.0.0.1:{nobody.getsockname()[1]}" if store == "away" else f"sqlite:///{folder}/mlflow.db"
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            return process.submit(_trained, store, uri, Path(folder), runs, overrides).result()
+            return process.submit(_trained, uri, Path(folder), runs, overrides).result()
 
 
-def _trained(store: Store, uri: str, folder: Path, runs: int, overrides: Sequence[str]) -> Cost:
-    tracking: dict[str, Any] = {"tracked": False} if store == "untracked" else {}
+def _trained(uri: str, folder: Path, runs: int, overrides: Sequence[str]) -> Cost:
     found = [
         replace(config, tracking=replace(config.tracking, uri=uri))
         for config in configs("value", runs, list(overrides))
     ]
     jobs = [Job(config, folder / str(number)) for number, config in enumerate(found)]
-    train(jobs, folder, sweep=True, console=Console(quiet=True), **tracking)
+    train(jobs, folder, sweep=True, console=Console(quiet=True))
     trainer, recorder = (
         usage.ru_utime + usage.ru_stime
         for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -83,13 +81,12 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
     print(f"{'CPU time':<24}{'trainer, median [95 %]':>28}{'all, median [95 %]':>28}")
-    for first, second in PAIRS:
-        pairs = [
-            [cost(store, arguments.runs, arguments.overrides) for store in (first, second)]
-            for _ in range(arguments.pairs)
-        ]
-        spans = [span([getattr(one, part) / getattr(other, part) for one, other in pairs]) for part in PARTS]
-        print(f"{f'{first} / {second}':<24}{spans[0]:>28}{spans[1]:>28}", flush=True)
+    pairs = [
+        (cost("away", arguments.runs, arguments.overrides), cost("there", arguments.runs, arguments.overrides))
+        for _ in range(arguments.pairs)
+    ]
+    spans = [span([getattr(away, part) / getattr(there, part) for away, there in pairs]) for part in PARTS]
+    print(f"{'away / there':<24}{spans[0]:>28}{spans[1]:>28}")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class Experiment:
         self._evaluations = Evaluations(pack.evaluator, pack.configs[0].evaluation)
         self._open = set(range(len(journals)))  # the runs whose record goes on
         self._passed = [self._multiples(run) for run in self._open]  # of evaluation.every that each run has passed
+        self._first = [learner.steps for learner in pack.learners]  # the steps behind each run when this began
         self._returns: dict[int, float] = {}  # each run's latest mean training return
         self._meter = Meter()
         self.outcomes: dict[int, Outcome] = {}  # of the final evaluations, by run
@@ -64,7 +65,6 @@ class Experiment:
     def _train(self, show: Show, interrupts: Interrupts) -> None:
         pack, begun, evaluating, shown = self._pack, time.perf_counter(), 0.0, 0.0
         before, kept = [fingerprints(learner.student.baseline) for learner in pack.learners], begun
-        at_start = sum(learner.steps for learner in pack.learners)
         self._begin()
         for number, updates in enumerate(train(pack.collector, pack.stacked, pack.learners)):
             elapsed = time.perf_counter() - begun - evaluating
@@ -75,7 +75,7 @@ class Experiment:
             if elapsed >= shown + _SECONDS_BETWEEN_SHOWS:
                 shown = elapsed
                 share = sum(learner.progress for learner in pack.learners) / len(pack.learners)
-                rate = (sum(learner.steps for learner in pack.learners) - at_start) / elapsed
+                rate = sum(map(self._trained, range(len(pack.learners)))) / elapsed
                 show(share, rate, [*self._returns.values()])
             due = interrupts.noted or self._is_due(kept)
             if due or len(self._evaluations.waiting) >= len(self._open):
@@ -103,7 +103,7 @@ class Experiment:
             self.failures[run] = update.failure
             self._close(run, "FAILED", update.failure, complete=True)
             return
-        timing = {names.STEPS_PER_SECOND: learner.steps / elapsed}
+        timing = {names.STEPS_PER_SECOND: self._trained(run) / elapsed}
         self._journals[run].row(learner.steps, learner.progress, update.metrics | timing)
         if names.RETURN_MEAN in update.metrics:
             self._returns[run] = update.metrics[names.RETURN_MEAN]
@@ -112,6 +112,9 @@ class Experiment:
             self._wait(run, final=False)
         if learner.progress >= 1:
             self._wait(run, final=True)
+
+    def _trained(self, run: int) -> int:
+        return self._pack.learners[run].steps - self._first[run]
 
     def _multiples(self, run: int) -> int:
         every = self._pack.configs[run].evaluation.every
