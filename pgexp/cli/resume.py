@@ -67,8 +67,9 @@ def _resume(arguments: argparse.Namespace) -> int:
         kind = "outputs" if read_record(folder).sweep is None else "multirun"
         new = Path(wanted.folder or f"{kind}/{datetime.now():%Y-%m-%d/%H-%M-%S}").absolute()
         exact = extend(folder, wanted.steps, wanted.episodes, new, secrets)
-        equals = "equals" if exact else "differs from (its rates were scheduled over the shorter one)"
-        print(f"extended in {new}; it {equals} a run of the longer budget from its start")
+        longer = "a run of the longer budget from its start"
+        told = f"equals {longer}" if exact else f"differs from {longer}, whose rates would have been scheduled over it"
+        print(f"extended in {new}; it {told}")
         folder = new
     if secrets:
         for run in (record := read_record(folder)).runs:

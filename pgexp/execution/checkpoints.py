@@ -30,8 +30,8 @@ class Checkpoints:
     def __init__(self, folder: Path, key: str, describe: Callable[[int], dict[str, Any]]) -> None:
         """Take the run's folder, its key, and what describes its policy after so many steps."""
         self._folder, self._key, self._describe = folder, key, describe
-        best = checkpoint_path(folder, "best")
-        self._best: float | None = _read(best)["score"] if best.is_file() else None
+        best = read_best(folder)
+        self._best = best[1] if best is not None else None
 
     def keep_last(self, state: State) -> None:
         """Keep the state that a run goes on from."""
@@ -62,8 +62,7 @@ def read_state(folder: Path, key: str) -> State | None:
     Raises ConfigError where the file is damaged, or another run's, or the best one's is damaged: that is gone on with
     as well.
     """
-    if (best := checkpoint_path(folder, "best")).exists():
-        _read(best)
+    read_best(folder)
     path = checkpoint_path(folder, "last")
     if not path.exists():
         return None
@@ -72,6 +71,15 @@ def read_state(folder: Path, key: str) -> State | None:
         text = f"{path} is of another run, or config.json was changed since: their keys are {found['key']} and {key}"
         raise ConfigError([Problem("checkpoint", text)])
     return State(**found["state"])
+
+
+def read_best(folder: Path) -> tuple[State, float] | None:
+    """Return a run's best state and its score, or None if it has none. Raises ConfigError where the file is damaged."""
+    path = checkpoint_path(folder, "best")
+    if not path.exists():
+        return None
+    found = _read(path)
+    return State(**found["state"]), found["score"]
 
 
 def policy_of(folder: Path, which: Which) -> tuple[dict[str, np.ndarray], PolicyDescription]:

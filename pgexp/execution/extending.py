@@ -1,13 +1,12 @@
 """Extends the budget of finished runs, in a new folder that begins as a copy of their record and goes on from there."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pgexp.execution.assembly import Pack, assemble
-from pgexp.execution.checkpoints import Checkpoints, checkpoint_path, read_state
+from pgexp.execution.checkpoints import Checkpoints, checkpoint_path, read_best, read_state
 from pgexp.execution.command import Assembled, write_record
 from pgexp.execution.plan import Job, packs
 from pgexp.execution.policies import describe
@@ -107,13 +106,12 @@ def _copy(run: _Finished, job: Job, pack: Pack) -> None:
     episodes = {row.steps: row.metrics[names.EPISODES] for row in run.rows if names.EPISODES in row.metrics}
     for row in run.rows:
         spool.append(replace(row, progress=_progress(row.steps, episodes[row.steps], job.config.budget)))
-    best = checkpoint_path(run.folder, "best")
-    if best.is_file():
-        checkpoint_path(job.folder, "best").parent.mkdir(parents=True)
-        shutil.copy(best, checkpoint_path(job.folder, "best"))
     key = run_key(job.config)
     kept = Checkpoints(job.folder, key, lambda steps: describe(job.config, pack.env, pack.policy, steps))
     kept.keep_last(run.state)
+    best = read_best(run.folder)
+    if best is not None:
+        kept.keep_best(*best)
 
 
 def _marked(made: Record, finished: Sequence[_Finished], exact: bool) -> Record:

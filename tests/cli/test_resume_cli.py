@@ -13,6 +13,7 @@ from pgexp.execution import command
 from pgexp.execution.resuming import end_of
 from pgexp.schema.errors import ConfigError
 from pgexp.schema.streams import integer
+from pgexp.storage.checkpoint import read_checkpoint
 from pgexp.storage.record import read, require_new
 from pgexp.storage.sink import SinkState
 from pgexp.storage.spool import Resumed, Row, SpoolReader
@@ -20,6 +21,7 @@ from tests.cli.holding import holder
 from tests.conftest import Compose
 from tests.execution.conftest import CLOCK
 from tests.recorded_runs import recorded
+from tests.trees import assert_same_tree
 
 Resume = Callable[..., tuple[int, str, str]]
 
@@ -235,6 +237,9 @@ class TestExtended:
         assert f"extended in {new}; it equals a run of the longer budget from its start\n" in out
         assert results(new) == results(whole)
         assert contents(short) == before
+        kept = [(folder / "checkpoint").glob("*") for folder in (new, whole)]
+        for here, there in zip(*map(sorted, kept), strict=True):
+            assert_same_tree(read_checkpoint(here), read_checkpoint(there))
         (extended,), (undivided,) = read(new).runs, read(whole).runs
         assert extended.key == undivided.key
         assert extended.tags["pgexp.extends"] == read(short).runs[0].key
@@ -247,7 +252,7 @@ class TestExtended:
         whole = self.trained(configured, tmp_path / "whole", "schedule=linear", "budget.steps=64")
         code, out, _ = resume(short, "budget.steps=64", f"folder={tmp_path / 'new'}")
         assert code == 0
-        assert "it differs from (its rates were scheduled over the shorter one) a run of the longer budget" in out
+        assert "it differs from a run of the longer budget from its start, whose rates would" in out
         assert results(tmp_path / "new") != results(whole)
         (extended,), (undivided,) = read(tmp_path / "new").runs, read(whole).runs
         assert extended.key not in (undivided.key, read(short).runs[0].key)
