@@ -43,8 +43,10 @@ def connect(uri: str) -> MlflowClient:
     """
     with warnings.catch_warnings():  # MLflow's models are older than the SQLAlchemy that it allows
         warnings.filterwarnings("ignore", "The ``noload`` loader strategy is deprecated")
-        if uri.startswith(_SQLITE) and not _database(uri).exists():
-            _make(_database(uri))
+        if uri.startswith(_SQLITE):
+            uri = _SQLITE + str(Path.cwd() / uri.removeprefix(_SQLITE))  # MLflow keeps one store for each text of it
+            if not _database(uri).exists():
+                _make(_database(uri))
         return MlflowClient(uri)
 
 

@@ -21,7 +21,7 @@ def _train_nothing(experiment: Experiment, show: Show) -> None:
     experiment._pack.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def untrained() -> Iterator[None]:
     """Commands that build all that they are asked to train, record it, and end."""
     with pytest.MonkeyPatch.context() as patch:

@@ -168,7 +168,7 @@ def test_a_row_of_the_same_moment_as_the_last_before_a_kill_is_brought_over(sing
     drained(single, kill=True)
     spool.append(Row(2, 0.2, 1_000, {"evaluation/return_mean": 2.0}))
     drained(single, kill=True)
-    expected = [("evaluation/return_mean", step, 1_000, float(step)) for step in (1, 2)]
+    expected = [("evaluation/return_mean", step, float(step)) for step in (1, 2)]
     assert stored(single, ["evaluation/return_mean"])["points"] == expected
 
 
