@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,8 @@ def settle() -> None:
             nowhere = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: the stream's own
             setattr(sys, name, os.fdopen(nowhere, "r" if descriptor == 0 else "w"))
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # they are text files
+        if isinstance(stream, TextIOWrapper):  # a notebook's is not, and takes every letter
+            stream.reconfigure(errors="backslashreplace")
     logging.raiseExceptions = False  # a log's reader that has left is no error
 
 

@@ -42,7 +42,7 @@ def read_checkpoint(path: Path) -> Tree:
             about = file.metadata() or {}
             if about.get("format") != _FORMAT:
                 raise ValueError(f"{path}: no checkpoint of this version of pgexp")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
         if about.get("digest") != _digest(about["tree"], tensors):
             raise ValueError(f"{path}: damaged: its contents do not fit their digest")
         return _decoded(json.loads(about["tree"]), tensors)

@@ -25,7 +25,7 @@ class Watch:
         self._state = THERE
         monkeypatch.setattr(tracking, "time", SimpleNamespace(monotonic=lambda: self.seconds))
         console = Console(file=self._out, width=40)
-        self._show = watched(self._take, SimpleNamespace(state=lambda: self._state), console)  # type: ignore[arg-type]
+        self._show = watched(self._take, SimpleNamespace(state=lambda: self._state), console)
 
     def _take(self, share: float, rate: float, returns: Sequence[float]) -> None:
         self.shown.append((share, rate, returns))

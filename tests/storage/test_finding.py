@@ -49,7 +49,7 @@ def keep_configs(client: MlflowClient, record: Record) -> None:
 
 
 def refused(find: Callable[..., object], *arguments: str) -> str:
-    with pytest.raises(ConfigError) as caught, find(*arguments):  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError) as caught, find(*arguments):
         pass
     (problem,) = caught.value.problems
     return problem.text

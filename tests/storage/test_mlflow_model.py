@@ -177,7 +177,7 @@ def test_the_sink_logs_the_model_of_a_run_that_finished(single: Record, status: 
     write_policy(folder / "policy", {"bias": np.zeros(2)}, DESCRIPTION)
     code.write(code.Code(b"a zip file", ("mlflow==3.4.0",)), folder)
     write_json(folder / "config.json", {"registry": {"name": None}})
-    SpoolWriter(folder / "rows.jsonl").end(status)  # type: ignore[arg-type]
+    SpoolWriter(folder / "rows.jsonl").end(status)
     for _ in range(2):
         sink = MlflowSink(single)
         sink.open()
