@@ -3,13 +3,14 @@
 # make study   four baselines on CartPole, 20 seeds each               make bench  measures throughput
 # make learning  what the shipped experiments reach, 10 seeds each
 # make exactness  every estimator against the exact gradient, over 100,000 episodes each
-# make kills    60 sweeps killed at random moments and resumed to the same bits  make fuzz     2,500 wrong inputs
+# make kills    60 sweeps killed five times each and resumed to the same bits  make fuzz     2,500 wrong inputs
 # make servers  PostgreSQL and an S3, killed in the middle of a sweep        make serving  a model in a fresh environment
+# make workers  Ray clusters, and Slurm, which it wants installed
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: sweep study learning exactness kills fuzz servers serving test bench ui lock
+.PHONY: sweep study learning exactness kills fuzz servers serving workers test bench ui lock
 
 sweep: $(INSTALLED)
 	$(BIN)/pgexp -m baseline=none,mean,value seed='range(5)'
@@ -26,7 +27,7 @@ exactness: $(INSTALLED)
 	PGEXP_EXACTNESS_EPISODES=100000 $(BIN)/pytest -n 2 tests/exactness
 
 kills: $(INSTALLED)
-	PGEXP_KILLS=60 $(BIN)/pytest -s tests/kills
+	PGEXP_KILLED_SWEEPS=60 $(BIN)/pytest -s tests/kills
 
 fuzz: $(INSTALLED)
 	PGEXP_FUZZ_EXAMPLES=2000 $(BIN)/pytest -n 2 tests/fuzz
@@ -37,16 +38,23 @@ servers: $(INSTALLED)
 serving: $(INSTALLED)
 	$(BIN)/pytest tests/serving/clean_environment.py
 
+workers: $(INSTALLED)
+	$(BIN)/pytest tests/workers
+
 test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 3 --dist worksteal  # on two cores: many tests wait for processes of their own
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.diagnostics
 	$(BIN)/python -m benchmarks.outage
+	$(BIN)/python -m benchmarks.planning
+	$(BIN)/python -m benchmarks.packs
+	$(BIN)/python -m benchmarks.recording
+	$(BIN)/python -m benchmarks.scale
 
 ui: $(INSTALLED)
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000

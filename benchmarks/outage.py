@@ -27,8 +27,8 @@ from typing import Literal, cast
 from rich.console import Console
 from scipy.stats import quantile_test
 
-from benchmarks.throughput import configs
-from pgexp.execution.command import train
+from benchmarks.throughput import HERE, configs
+from pgexp.execution.command import train_sweep
 from pgexp.execution.plan import Job
 
 Store = Literal["there", "away"]
@@ -59,7 +59,7 @@ def _trained(uri: str, folder: Path, runs: int, overrides: Sequence[str]) -> Cos
         for config in configs("value", runs, list(overrides))
     ]
     jobs = [Job(config, folder / str(number)) for number, config in enumerate(found)]
-    train(jobs, folder, sweep=True, console=Console(quiet=True))
+    train_sweep(jobs, folder, HERE, dict, Console(quiet=True))
     trainer, recorder = (
         usage.ru_utime + usage.ru_stime
         for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

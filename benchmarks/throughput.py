@@ -26,12 +26,14 @@ from rich.console import Console
 from pgexp.cli.config import typed
 from pgexp.cli.folder import config_folder
 from pgexp.execution.assembly import assemble
-from pgexp.execution.command import train as run_command
+from pgexp.execution.command import train_sweep
 from pgexp.execution.plan import Job
 from pgexp.learning.evaluator import Subject
 from pgexp.learning.trainer import train
-from pgexp.schema.config import RunConfig
+from pgexp.schema.config import Option, RunConfig
+from pgexp.schema.sweep import Settings, Sweep
 
+HERE = Settings(Sweep(), Option("pgexp.execution.workers.local.LocalWorkers", {"processes": 0}))  # in this process
 BASELINES = ("none", "mean", "leave_one_out", "value")
 MEBIBYTE = 1024  # kibibytes, in which Linux tells memory
 
@@ -71,7 +73,7 @@ def whole_sweep(all_configs: list[RunConfig]) -> None:
         tracking = replace(all_configs[0].tracking, uri=f"sqlite:///{folder}/mlflow.db")
         jobs = [Job(replace(config, tracking=tracking), Path(folder) / str(i)) for i, config in enumerate(all_configs)]
         begun, used = time.perf_counter(), time.process_time()
-        run_command(jobs, Path(folder), sweep=True, console=Console(quiet=True))
+        train_sweep(jobs, Path(folder), HERE, dict, Console(quiet=True))
         wall, cpu = time.perf_counter() - begun, time.process_time() - used
     recorder = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(f"\nwhole sweep of {len(jobs)} runs, training to recorded: {wall:.1f} s; trainer's CPU {cpu:.1f} s, "

@@ -16,13 +16,14 @@ Play = list[tuple[list[float], float, bool, bool]]
 def play(slots: Slots, seeds: list[int], act: Act, longest: int | None = None) -> list[Play]:
     """Play an episode in each slot, all side by side, until the last has ended or has lasted long enough."""
     live = np.arange(len(seeds))
-    observations = np.asarray(slots.start(live, seeds))
+    observations = np.asarray(slots.start(live, seeds).observations)
     episodes: list[Play] = [[(row.tolist(), 0.0, False, False)] for row in observations]
     time = 0
     while len(live) and time != longest:
         step = slots.step(live, act(observations, time))
+        assert not step.failures
         for i, row in enumerate(live.tolist()):
-            of_row = step.observations[i].tolist(), *(float(part[i]) for part in step[1:])
+            of_row = step.observations[i].tolist(), *(float(part[i]) for part in step[1:4])
             episodes[row].append(of_row)
         goes_on = ~(step.terminated | step.truncated)
         live, observations = live[goes_on], np.asarray(step.observations)[goes_on]

@@ -332,6 +332,44 @@ class Failing(Diary):
         return super().reward(action)
 
 
+class Faulty(Walk):
+    """A walk in which one seed's episode goes wrong at a time, which for a fault in its reset is 0.
+
+    It "raise"s, "exit"s the process, pays or shows what is no finite number, or shows "three" numbers for two. A fault
+    in two parts, as "show nan, raise", has the second a step later.
+    """
+
+    def __init__(self, when: int = -1, fault: str = "raise", at: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.when, self.faults, self.at = when, fault.split(", "), at
+
+    def now(self) -> str:
+        """Return what goes wrong now."""
+        number = self.time - self.at
+        return self.faults[number] if self.seed == self.when and 0 <= number < len(self.faults) else ""
+
+    def reward(self, action: int) -> float:
+        paid, fault = super().reward(action), self.now()
+        return float(fault.removeprefix("pay ")) if fault.startswith("pay ") else paid
+
+    def _observed(self) -> Observation:
+        seen, fault = super()._observed(), self.now()
+        if fault in ("raise", "exit"):
+            fail({"raise": "ValueError"}.get(fault, fault))
+        if fault.startswith("show "):
+            seen[1] = float(fault.removeprefix("show "))
+        return np.zeros(3, dtype=np.float32) if fault == "three" else seen
+
+
+class Endless(Faulty):
+    """A walk that loses its place, and has no end then, as a comparison with what is no number is false."""
+
+    def reward(self, action: int) -> float:
+        if self.now() == "lose":
+            self.place = float("nan")
+        return super().reward(action)
+
+
 class StubbornError(Exception):
     """An exception that can't be made again of what it says."""
 
@@ -347,7 +385,8 @@ def fail(deed: str) -> None:
         sleep(1)
     if deed == "StubbornError":
         raise StubbornError("the motor", "stuck")
-    raise {"ValueError": ValueError, "EOFError": EOFError}[deed]("the motor is stuck")
+    kinds: tuple[type[BaseException], ...] = (ValueError, EOFError, SystemExit, KeyboardInterrupt)
+    raise {kind.__name__: kind for kind in kinds}[deed]("the motor is stuck")
 
 
 class Unrepeatable(Clock):
@@ -419,6 +458,6 @@ def echo_reward(action: Any) -> float:
 
 
 GAMES = (Arms, Delayed, Match, Clock, Diary, Walk, Picture, Recall, Bars, Target, Switches, Dials, Echo)
-MISBEHAVING = (Poisoned, Refusing, Failing, Unrepeatable, Place)
+MISBEHAVING = (Poisoned, Refusing, Failing, Faulty, Endless, Unrepeatable, Place)
 for probe in (*GAMES, *MISBEHAVING):
     gym.register(f"pgexp-probe/{probe.__name__}-v0", probe)

@@ -8,23 +8,22 @@ from pgexp.execution.assembly import assemble
 from pgexp.execution.experiment import Experiment
 from pgexp.execution.journal import Journal
 from pgexp.execution.plan import Job, packs
-from pgexp.execution.recording import make_record, user_modules
-from pgexp.schema.config import RunConfig
-from pgexp.storage import provenance, record
-from pgexp.storage.run_config import write_config
+from pgexp.execution.recording import write_record
+from pgexp.execution.trying import try_out
+from pgexp.schema.config import Option, RunConfig
+from pgexp.schema.sweep import Settings, Sweep
+
+# A sweep whose packs its command trains itself, one after the other.
+SETTINGS = Settings(Sweep(), Option("pgexp.execution.workers.local.LocalWorkers", {"processes": 0}))
 
 
 def recorded(configs: Sequence[RunConfig], folder: Path, sweep: bool = False) -> list[Path]:
     """Train and record the runs, each in a folder of its own below the sweep's, or one in the folder itself."""
     jobs = [Job(config, folder / str(number) if sweep else folder) for number, config in enumerate(configs)]
-    assembled = [(assemble([jobs[index].config for index in pack]), pack) for pack in packs(jobs)]
-    origin = provenance.collect(Path.cwd(), user_modules(configs))
-    made = make_record(jobs, assembled, folder, sweep, origin)
-    for job, run in zip(jobs, made.runs, strict=True):
-        provenance.write(origin, job.folder, run, made.sweep)
-        write_config(job.config, job.folder)
-    record.write(made)
-    for pack, indices in assembled:
+    write_record(jobs, try_out(configs), folder, SETTINGS if sweep else None)
+    for indices in packs(jobs):
+        of_pack = [jobs[index] for index in indices]
+        experiment = Experiment(assemble([job.config for job in of_pack]), [Journal(job.folder) for job in of_pack])
         with suppress(RuntimeError, KeyboardInterrupt):
-            Experiment(pack, [Journal(jobs[index].folder) for index in indices]).run(lambda share, rate, returns: None)
+            experiment.run(lambda share, rate, returns: None)
     return [job.folder for job in jobs]

@@ -33,12 +33,12 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_wheel_holds_the_package_its_configs_and_its_launcher(installed: Path) -> None:
+def test_the_wheel_holds_the_package_its_configs_and_its_plugins(installed: Path) -> None:
     source = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pgexp").rglob("*.py")}
     configs = {f"pgexp/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "conf").rglob("*.yaml")}
     code = {name for name in files(installed) if not name.startswith("pgexp-0.")}
     assert "pgexp/conf/config.yaml" in code
-    assert code == source | configs | {"hydra_plugins/pgexp_packed.py"}
+    assert code == source | configs | {f"hydra_plugins/pgexp_{name}.py" for name in ("grid", "optuna", "packed")}
 
 
 def test_the_wheel_brings_both_commands(installed: Path) -> None:

@@ -18,5 +18,10 @@ def typed(config: DictConfig, choices: Mapping[str, str | None]) -> RunConfig:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or "config"
         raise ConfigError([Problem(str(key), str(error).splitlines()[0])]) from error
+    return typed_values(cast(dict[str, Any], values), choices)
+
+
+def typed_values(values: Mapping[str, Any], choices: Mapping[str, str | None]) -> RunConfig:
+    """Return the typed config of a job's plain values, in which nothing is left to resolve. Raises ConfigError."""
     named = {group: option for group, option in choices.items() if option is not None and "/" not in group}
-    return parse(cast(dict[str, Any], values), named)
+    return parse(values, named)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.override_parser.types import IntervalSweep, Override, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
@@ -42,6 +42,9 @@ def _first(override: Override) -> Any:
 
 
 def _values(override: Override) -> Iterator[Any]:
+    sweep = override.value()
+    if isinstance(sweep, IntervalSweep):
+        return iter([sweep.start, sweep.end])
     if override.is_sweep_override():
         return (item.text if isinstance(item, QuotedString) else item for item in override.sweep_iterator())
     return iter([override.value()])

@@ -19,6 +19,7 @@ from pgexp.schema.signatures import parameters
 
 _KEY = re.compile(r"full_key: (\S+)")
 _NO_KEY = re.compile(r"is not in struct")
+_NO_HYDRA_KEY = re.compile(r"is not in struct|not in '\w+'")
 _NO_OPTION = re.compile(r"Could not find '([^']+)'.*?Available options in '[^']*':\s*(.*?)\s*Config search path", re.S)
 _NO_NAME = re.compile(r"Config group override must be a string")
 _AMBIGUOUS = re.compile(r"(?:Ambiguous value for argument|Sweep parameters) '([^'=]+)=([^']*)'")
@@ -35,6 +36,9 @@ def explained(error: Exception, arguments: Sequence[str]) -> ConfigError:
         options = found[2].split()
         known = f"Known here: {', '.join(options)}."
         return _one(group, f"given {option!r}; there is no such option.{nearest(option, options)} {known}")
+    if (found := _KEY.search(text)) and found[1].startswith("hydra.") and _NO_HYDRA_KEY.search(text):
+        added = f"where Hydra takes any, one is added with +{found[1]}=..."
+        return _one(found[1], f"unknown key; pgexp --cfg hydra shows those that there are, and {added}")
     if (found := _KEY.search(text)) and _NO_KEY.search(text):
         with suppress(Exception):  # what is composed to tell of it is wrong in another way, too
             return _no_key(found[1], arguments)

@@ -18,7 +18,7 @@ from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.names import CONFIG_FILE, PROVENANCE_FOLDER, RUN_FILE
 
 # What may stand in a folder before anything is recorded there.
-_EARLY_FILES = frozenset({"multirun.yaml", CONFIG_FILE, RUN_FILE})
+_EARLY_FILES = frozenset({"multirun.yaml", "study.db", CONFIG_FILE, RUN_FILE})
 _early_folders = {".hydra", PROVENANCE_FOLDER}
 
 _claimed: list[Path] = []  # the folders that this command writes to
@@ -65,6 +65,11 @@ def last_claimed() -> Path | None:
 def recorded() -> None:
     """Keep what this command made."""
     _made.clear()
+
+
+def is_recorded() -> bool:
+    """Return whether this command has recorded anything."""
+    return bool(_claimed) and not _made
 
 
 def remove_unrecorded() -> None:

@@ -1,10 +1,10 @@
-"""Trains a command's jobs and tells the user what came of it."""
+"""Tells the user what came of a command that trains."""
 
 import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -13,55 +13,63 @@ from rich.console import Console
 import pgexp
 from pgexp.cli.keep import recorded
 from pgexp.cli.streams import Terminal
-from pgexp.cli.telling import tell, told
-from pgexp.execution.command import Report, train
-from pgexp.execution.journal import NotRepeatedError
-from pgexp.execution.plan import Job
+from pgexp.cli.telling import FAILED, fail_at_last, tell, told
+from pgexp.execution.report import Report
+from pgexp.execution.workers.workers import WorkersError
 from pgexp.learning.evaluator import Outcome
 from pgexp.schema.errors import ConfigError
-from pgexp.schema.names import RECORD_FILE
+from pgexp.schema.names import ERROR_FILE, RECORD_FILE
 from pgexp.statistics.digits import written
+from pgexp.storage.following import Following
 from pgexp.storage.secrets import mask_uri
 
 _PACKAGE = Path(pgexp.__file__).parent
 _STANDARD = Path(os.__file__).parent
-_FEW = 20  # so many returns are listed one by one
-
-
-def train_and_tell(jobs: Sequence[Job], folder: Path, sweep: bool) -> list[float | None]:
-    """Train the jobs and print what came of it; return their final scores, in order.
-
-    Exits with 1 where a run failed, or an error stopped them all. Raises ConfigError before anything is recorded.
-    """
-    report = carried_out(lambda console: train(jobs, folder, sweep, console), folder)
-    return [None if result.outcome is None else float(result.outcome.returns.mean()) for result in report.results]
+_FEW = 20  # so many returns, and failures, are listed one by one
 
 
 def carried_out(work: Callable[[Console], Report], folder: Path) -> Report:
-    """Print what came of training, and return it; exit with 1 as `train_and_tell` does."""
+    """Print what came of training, and return it.
+
+    Exits with 1 where an error stopped all of it. Raises ConfigError before anything is recorded.
+    """
     console = Terminal(highlight=False)
     try:
         report = work(console)
     except ConfigError:
         raise
-    except NotRepeatedError as error:
-        tell(str(error))
-        sys.exit(1)
     except Exception as error:
         kept = "what was recorded until then is readable" if (folder / RECORD_FILE).exists() else "nothing was recorded"
         tell(f"stopped by {_reason(error)}; {kept}")
-        sys.exit(1)
+        sys.exit(FAILED)
     finally:
         if (folder / RECORD_FILE).exists():
             recorded()
     (_tell_run if report.record.sweep is None else _tell_sweep)(report, console)
     _tell_places(report, console)
-    failures = [(folder, result.failure) for folder, result in report.told if result.failure is not None]
-    for folder, failure in failures:
-        console.print(f"FAILED  {folder}: {failure}", markup=False, soft_wrap=True)
-    if failures:
-        sys.exit(1)
+    failures = [result for result in report.results if result.failure is not None]
+    for result in failures[:_FEW]:
+        console.print(f"FAILED  {result.folder}: {result.failure}", markup=False, soft_wrap=True)
+        if (result.folder / ERROR_FILE).is_file():
+            _tell_traceback(result.folder / ERROR_FILE, report, console)
+    if len(failures) > _FEW:
+        more = f"pgexp-status --all {shlex.quote(str(report.record.folder))}"
+        console.print(f"and {len(failures) - _FEW:,} more: {more}", markup=False, soft_wrap=True)
     return report
+
+
+def fail(at_once: bool = True) -> None:
+    """End the command with 1, since a run failed: at once, or when all else that it does is done."""
+    if at_once:
+        sys.exit(FAILED)
+    fail_at_last()
+
+
+def _tell_traceback(path: Path, report: Report, console: Console) -> None:
+    """Print where a run failed, of a sweep's only in which file that stands."""
+    if report.record.sweep is None:
+        print(path.read_text(encoding="utf-8"), end="", file=sys.stderr)
+    console.print(f"        its traceback is in {path}", markup=False, soft_wrap=True)
 
 
 def _reason(error: Exception) -> str:
@@ -69,6 +77,8 @@ def _reason(error: Exception) -> str:
     trace = error.__traceback__
     while trace is not None and _is_library(trace):
         trace = trace.tb_next
+    if isinstance(error, WorkersError):
+        return str(error)
     if trace is None and isinstance(error, OSError):
         return told(error)
     traceback.print_exception(type(error), error, trace or error.__traceback__)
@@ -92,8 +102,11 @@ def _tell_run(report: Report, console: Console) -> None:
 
 
 def _tell_sweep(report: Report, console: Console) -> None:
-    done = sum(result.failure is None for result in report.results)
-    console.print(f"{done} of {len(report.results)} runs done: {report.record.name}", markup=False, soft_wrap=True)
+    runs = Following(report.record).look().runs
+    done = sum(run.state == "finished" for run in runs)
+    before = f", {report.reused:,} of them before" if report.reused else ""
+    told = f"{done:,} of {len(runs):,} runs done{before}: {report.record.name}"
+    console.print(told, markup=False, soft_wrap=True)
 
 
 def _summary(outcome: Outcome) -> str:

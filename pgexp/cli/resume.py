@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from pgexp.cli.calling import called
-from pgexp.cli.words import read_words
+from pgexp.cli.telling import FAILED
+from pgexp.cli.words import read_pairs, read_words
 from pgexp.schema.types import PositiveInt
 
 DESCRIPTION = """\
@@ -20,9 +21,11 @@ a run of the longer budget from its start is said."""
 WORDS = """what to change, as key=value:
   budget.steps=400_000   the longer budget (or budget.episodes=...)
   folder=DIR             the new folder (default: outputs/<date>/<time>, of a sweep multirun/<date>/<time>)
+  workers.processes=4    how the sweep is carried out (any key of workers or sweep)
   env.kwargs.token=...   a secret, which was masked when the run was recorded
 """
 _OWN = ("budget.", "folder=")
+_OF_SWEEPS = ("sweep.", "workers.")
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    own = [word.removeprefix("budget.") for word in arguments.words if word.startswith(_OWN) or "." not in word]
-    secrets = dict(word.split("=", 1) for word in arguments.words if not word.startswith(_OWN) and "." in word)
+    of_sweeps = [word for word in arguments.words if word.startswith(_OF_SWEEPS)]
+    words = [word for word in arguments.words if word not in of_sweeps]
+    own = [word.removeprefix("budget.") for word in words if word.startswith(_OWN) or "." not in word]
+    secrets = dict(word.split("=", 1) for word in words if not word.startswith(_OWN) and "." in word)
+    settings = read_pairs(of_sweeps)
     folder, wanted = Path(arguments.run).absolute(), read_words(own, Wanted)
 
     from pgexp.cli.outcome import carried_out  # torch takes seconds
     from pgexp.execution.extending import extend
     from pgexp.execution.resuming import is_over, read_record, resume
+    from pgexp.storage.following import Following
     from pgexp.storage.run_config import read_config
 
     if wanted.steps is not None or wanted.episodes is not None:
@@ -76,9 +83,10 @@ def _resume(arguments: argparse.Namespace) -> int:
             read_config(record.folder_of(run), secrets)  # which refuses what is no secret
     if is_over(folder):
         print(f"{folder}: every run has come to its end. To train on: pgexp-resume FOLDER budget.steps=...")
-        return 0
-    carried_out(lambda console: resume(folder, console, secrets, arguments.any_code), folder)
-    return 0
+    else:
+        carried_out(lambda console: resume(folder, console, secrets, arguments.any_code, settings), folder)
+    unfinished = [run for run in Following(read_record(folder)).look().runs if run.state != "finished"]
+    return FAILED if unfinished else 0
 
 
 if __name__ == "__main__":

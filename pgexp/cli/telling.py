@@ -8,8 +8,11 @@ from typing import NoReturn
 
 from pgexp.schema.errors import ConfigError
 
+FAILED = 1  # the exit code where a run failed, or an error stopped the command
 MISTAKE = 2  # the exit code of a mistake in the command, as argparse has it
 INTERRUPTED = 130  # the exit code of Ctrl-C, as shells have it
+
+_failures: list[int] = []  # the exit code of a command that has failed, and goes on for now
 
 _LONGEST = 2000  # characters of a line: a value may be of any length
 _REMEDIES = {
@@ -32,6 +35,16 @@ def refuse(error: ConfigError) -> NoReturn:
     for problem in error.problems:
         tell(str(problem))
     sys.exit(MISTAKE)
+
+
+def fail_at_last() -> None:
+    """Let the command end as one that failed, whatever else it does well."""
+    _failures.append(FAILED)
+
+
+def exit_code() -> int:
+    """Return the code with which a command ends that has come to its end."""
+    return max(_failures, default=0)
 
 
 def tell(text: str, command: str = "pgexp") -> None:

@@ -1,28 +1,29 @@
 """`pgexp`: trains a run, or with -m a sweep."""
 
 import os
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from pgexp.cli.calling import interrupt_at_sigterm
 from pgexp.cli.folder import config_folder
-from pgexp.cli.keep import remove_unrecorded
+from pgexp.cli.keep import is_recorded, remove_unrecorded
 from pgexp.cli.streams import hush, settle, working_folder
-from pgexp.cli.telling import INTERRUPTED, refuse, tell
+from pgexp.cli.telling import INTERRUPTED, exit_code, refuse, tell
 from pgexp.cli.yaml_size import require_bounded
 from pgexp.schema.determinism import pin
 from pgexp.schema.errors import ConfigError, Problem
+from pgexp.schema.names import FINAL_RETURN
+
+_KEPT = "what was recorded until then is readable, and marked KILLED; pgexp-resume goes on with it"
 
 
 def main() -> None:
@@ -30,14 +31,15 @@ def main() -> None:
     pin()
     settle()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing them
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_at_sigterm()
     given = sys.argv[1:]
     try:
         _run(given)
+        sys.exit(exit_code())
     except ConfigError as error:
         refuse(error)
     except KeyboardInterrupt:
-        tell("interrupted; what was recorded until then is readable, and marked KILLED; pgexp-resume goes on with it")
+        tell(f"interrupted; {_KEPT if is_recorded() else 'nothing was recorded'}")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         hush()
@@ -91,22 +93,22 @@ def _application(config: DictConfig) -> float | None:
     from pgexp.cli.config import typed
     from pgexp.storage.hydra_files import mask_hydra_files
 
-    mask_hydra_files(folder)
+    mask_hydra_files(folder, settings.output_subdir)
     try:
         run = typed(config, settings.runtime.choices)
 
-        from pgexp.cli.outcome import train_and_tell
+        from pgexp.cli.outcome import carried_out, fail
+        from pgexp.execution.command import train_run
         from pgexp.execution.plan import Job
 
-        return train_and_tell([Job(run, folder)], folder, sweep=False)[0]
+        report = carried_out(lambda console: train_run(Job(run, folder), console), folder)
+        if report.has_failed:
+            fail()
+        return report.results[0].values.get(FINAL_RETURN)
     except Exception as error:  # here, since Hydra would print a preamble of its own
         from pgexp.cli.errors import explained
 
         refuse(explained(error, sys.argv[1:]))
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

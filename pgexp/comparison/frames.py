@@ -41,16 +41,18 @@ def sweeps(uri: str = DEFAULT_URI, experiment: str | None = None) -> pd.DataFram
 def runs(uri: str = DEFAULT_URI, experiment: str | None = None, sweep: str | None = None) -> pd.DataFrame:
     """Return the seed runs of a sweep, or all of the experiment or store: a row a run, whatever its end.
 
+    A run of another sweep that this one reuses is a row as if it were this one's.
+
     The columns are RUN_COLUMNS, then every metric of the final evaluation under its own name, then every
     parameter as ``param.*`` with its own type. `threshold` and the scores are NaN where absent. A
     `configuration_name` belongs to one configuration only. Rows are in the order of environment,
     configuration name (numbers by size), seed and start.
     """
-    tags = {names.TAG_ROLE: names.ROLE_RUN} | ({names.TAG_SWEEP: sweep} if sweep else {})
     with opened(uri) as client:
-        found = list(_search(client, experiment, tags))
-    # A run that is being created has no parameters for a moment.
-    rows = [_row(run, experiment_name) for run, experiment_name in found if "seed" in run.data.params]
+        tags = {names.TAG_ROLE: names.ROLE_RUN} | ({names.TAG_SWEEP: sweep} if sweep else {})
+        rows = _rows(client, experiment, tags)
+        if sweep:
+            rows += _reused(client, experiment, sweep)
     if not rows:
         return pd.DataFrame(columns=list(RUN_COLUMNS))
     frame = pd.DataFrame(rows)
@@ -90,6 +92,25 @@ def _search(client: "MlflowClient", experiment: str | None, tags: Mapping[str, s
         token = page.token
         if not token:
             return
+
+
+def _rows(client: "MlflowClient", experiment: str | None, tags: Mapping[str, str]) -> list[dict[str, object]]:
+    # A run that is being created has no parameters for a moment.
+    return [_row(run, name) for run, name in _search(client, experiment, tags) if "seed" in run.data.params]
+
+
+def _reused(client: "MlflowClient", experiment: str | None, sweep: str) -> list[dict[str, object]]:
+    """Return the rows of the runs that a sweep reuses, their configurations called as it calls them."""
+    rows = _rows(client, experiment, {names.member_tag(sweep): names.REUSED, names.TAG_ROLE: names.ROLE_RUN})
+    if not rows:
+        return []
+    ours = {names.TAG_ROLE: names.ROLE_CONFIGURATION, names.TAG_SWEEP: sweep}
+    tags = [run.data.tags for run, _ in _search(client, experiment, ours)]
+    called = {tag[names.TAG_CONFIGURATION]: tag[names.TAG_CONFIGURATION_NAME] for tag in tags}
+    return [
+        row | {"sweep": sweep, "configuration_name": called.get(str(row["configuration"]), row["configuration_name"])}
+        for row in rows
+    ]
 
 
 def _experiments(client: "MlflowClient", name: str | None) -> dict[str, str]:

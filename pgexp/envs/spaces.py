@@ -1,6 +1,7 @@
 """Between Gymnasium's spaces and rows of numbers: observations laid flat, actions as their space has them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from operator import contains
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -45,19 +46,24 @@ def observation_dtype(space: Space[Any]) -> Literal["uint8"] | None:
 
 
 def writer(space: Space[Any]) -> Write:
-    """Return a function that lays an observation flat into a row, the numbers of ``gymnasium.spaces.flatten``."""
+    """Return a function that lays an observation flat into a row, the numbers of ``gymnasium.spaces.flatten``.
+
+    It raises ValueError where the observation's shape, or a whole number, is none of the space's.
+    """
     match space:
         case spaces.Discrete():
-            return _one_hot(np.array([-space.start]))
+            return _one_hot(np.array([space.n]), np.array([space.start]))
         case spaces.MultiDiscrete():
-            begins = np.cumsum(space.nvec) - space.nvec.ravel()
-            return _one_hot(begins - space.start.ravel())
+            return _one_hot(space.nvec.ravel(), space.start.ravel())
         case spaces.Tuple() | spaces.Dict():
             return _one_after_another(_parts(space))
-    size = spaces.flatdim(space)
+    shape = space.shape
 
     def copy(observation: Any, row: Row) -> None:
-        row[:] = np.reshape(observation, size)
+        given = np.asarray(observation)
+        if given.shape != shape:
+            raise ValueError(f"the environment gave an observation of shape {given.shape}, and its space says {shape}")
+        row[:] = given.ravel()
 
     return copy
 
@@ -66,10 +72,18 @@ def _parts(space: spaces.Tuple[Any] | spaces.Dict) -> dict[Any, Space[Any]]:
     return dict(space.spaces) if isinstance(space, spaces.Dict) else dict(enumerate(space.spaces))
 
 
-def _one_hot(offsets: NDArray[np.int64]) -> Write:
+def _one_hot(counts: NDArray[np.int64], starts: NDArray[np.int64]) -> Write:
+    digits = [range(start, start + count) for start, count in zip(starts.tolist(), counts.tolist(), strict=True)]
+    offsets = (np.cumsum(counts) - counts - starts).tolist()
+
     def write(observation: Any, row: Row) -> None:
+        numbers = np.ravel(observation).tolist()
+        if len(numbers) != len(digits) or not all(map(contains, digits, numbers)):
+            told = ", ".join(f"{numbers[0]} to {numbers[-1]}" for numbers in digits)
+            raise ValueError(f"the environment gave the observation {observation}, and its space says {told}")
         row[:] = 0
-        row[np.ravel(observation) + offsets] = 1
+        for number, offset in zip(numbers, offsets, strict=True):
+            row[number + offset] = 1
 
     return write
 

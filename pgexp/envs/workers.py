@@ -1,54 +1,59 @@
-"""Slots spread over worker processes, ``python -m pgexp.envs.workers DESCRIPTOR``, each stepping its share of the rows.
+"""Slots spread over worker processes, each of which steps its share of the rows; one that dies is replaced."""
 
-A worker is started afresh, not forked: a fork copies locks that threads of this process may hold. It hears requests
-on a connection that its parent holds, and ends when that closes: when the parent lets go, or is dead.
-"""
-
-import os
-import pickle
-import subprocess
-import sys
-import traceback
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pgexp.envs.slots import Slots, Transition
+from pgexp.envs.slots import Slots, Start, Transition
+from pgexp.envs.worker import Worker, WorkerEndedError
 from pgexp.functional.arrays import Actions, Observations, Rows
 
-_PATIENCE = 10.0  # seconds that a worker has to end its step, once its parent has let go
+
+class _Part(NamedTuple):
+    """What a worker told of some of the rows that were asked for, by their places among these."""
+
+    places: NDArray[np.int64]
+    told: Start | Transition
+
+
+@dataclass
+class _Episode:
+    """What it takes to play an open episode again: an environment's episode follows from its seed and its actions."""
+
+    seed: int
+    observation: Observations  # the last one, [O]
+    actions: list[Any] = field(default_factory=list)
 
 
 class WorkerSlots(Slots):
     """Slots that worker processes hold; row i is held by worker i modulo their number.
 
-    Equal to what `build` returns, bit for bit: a row's environment does not know in which process it stands. What one
-    raises, the caller gets, after all workers have ended.
+    Equal to what `build` returns, bit for bit: a row's environment does not know in which process it stands. Where a
+    process dies, a new one plays what was open in it again and is asked row by row, so that the row that it dies of is
+    found, and fails alone.
     """
 
     def __init__(self, build: Callable[[], Slots], workers: int) -> None:
         """Say how many there are; each builds a bank of its own, so `build` has to be one that pickles."""
         self._build, self._count = build, workers
-        self._begun = False
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []  # started when they are first needed
+        self._open: dict[int, _Episode] = {}  # by row
+        self._failures: dict[int, Exception] = {}  # of the call in hand
 
-    def start(self, rows: Rows, seeds: Sequence[int]) -> Observations:
+    def start(self, rows: Rows, seeds: Sequence[int]) -> Start:
         """Begin an episode in each of the rows, all workers at the same time."""
-        shares = self._shares(rows)
-        requests = [("start", rows[mine], [seeds[i] for i in mine]) for mine in shares.values()]
-        return _joined(shares.values(), self._call(shares, requests))
+        for row in rows.tolist():
+            self._open.pop(row, None)
+        (observations,) = self._call("start", rows, np.array(seeds, dtype=object))
+        return Start(observations, self._failures)
 
     def step(self, rows: Rows, actions: Actions) -> Transition:
         """Step each of the rows, all workers at the same time."""
-        shares = self._shares(rows)
-        answers = self._call(shares, [("step", rows[mine], actions[mine]) for mine in shares.values()])
-        return Transition(*(_joined(shares.values(), parts) for parts in zip(*answers, strict=True)))
+        observations, rewards, terminated, truncated = self._call("step", rows, actions)
+        return Transition(observations, rewards, terminated, truncated, self._failures)
 
     def close(self) -> None:
         """End the workers, and wait until they have."""
@@ -58,118 +63,104 @@ class WorkerSlots(Slots):
             worker.wait()
         self._workers = []
 
-    def _shares(self, rows: Rows) -> dict[int, NDArray[np.int64]]:
-        """Return what each worker holds of the rows, as places among them; of none the first one holds nothing."""
-        holder = rows % self._count
-        return {worker: np.flatnonzero(holder == worker) for worker in np.unique(holder).tolist() or [0]}
+    def _call(self, name: str, rows: Rows, values: NDArray[Any]) -> list[NDArray[Any]]:
+        """Ask each worker for its rows, one value each; return the arrays of what they told, [M, ...] each.
 
-    def _call(self, workers: Collection[int], requests: Collection[Any]) -> list[Any]:
-        """Send each worker its request, and return their answers. The first call of all starts them."""
+        `_failures` says then which rows failed, those included that were lost with a worker.
+        """
+        self._failures, parts = {}, []
         try:
-            if not self._begun:
-                self._begun = True
-                self._workers = [_Worker() for _ in range(self._count)]
-                self._call(range(self._count), [("build", self._build)] * self._count)
-            for worker, request in zip(workers, requests, strict=True):
-                self._workers[worker].ask(request)
-            return [self._workers[worker].answer() for worker in workers]
+            for part in self._parts(name, rows, values):
+                self._note(rows[part.places], values[part.places], part.told)
+                parts.append(part)
         except BaseException:  # Ctrl-C too: an answer that nobody heard would be taken for the next one's
             self.close()
             raise
+        places = [part.places for part in parts]
+        return [_joined(places, arrays, len(rows)) for arrays in zip(*(part.told[:-1] for part in parts), strict=True)]
+
+    def _note(self, rows: Rows, values: NDArray[Any], told: Start | Transition) -> None:
+        """Note what it would take to play the rows' episodes again up to here, where they are still open."""
+        for row, value, observation in zip(rows.tolist(), values, told.observations, strict=True):
+            if isinstance(told, Start):
+                self._open[row] = _Episode(value, observation)
+            elif row in self._open:
+                self._open[row].actions.append(value)
+                self._open[row].observation = observation
+        if isinstance(told, Transition):
+            for row in rows[told.terminated | told.truncated].tolist():
+                self._open.pop(row, None)
+        for row, error in told.failures.items():
+            self._fail(row, error)
+
+    def _parts(self, name: str, rows: Rows, values: NDArray[Any]) -> Iterator[_Part]:
+        if not self._workers:
+            self._workers = [Worker(self._build) for _ in range(self._count)]
+            for worker in self._workers:
+                worker.answer()
+        holder = rows % self._count
+        shares = {worker: np.flatnonzero(holder == worker) for worker in np.unique(holder).tolist() or [0]}
+        for number, places in shares.items():
+            self._workers[number].ask(name, rows[places], values[places])
+        for number, places in shares.items():
+            try:
+                yield _Part(places, self._workers[number].answer())
+            except WorkerEndedError:
+                yield from self._one_by_one(number, places, name, rows, values)
+
+    def _one_by_one(
+        self, number: int, places: NDArray[np.int64], name: str, rows: Rows, values: NDArray[Any]
+    ) -> Iterator[_Part]:
+        """Replace a worker that died, and ask for the rows one by one; one under which it dies again fails."""
+        self._replace(number)
+        for place in (*places[:, None], places[:0]):  # that of no row says how its arrays are shaped
+            if not self._failures.keys().isdisjoint(rows[place].tolist()):
+                continue
+            try:
+                self._workers[number].ask(name, rows[place], values[place])
+                yield _Part(place, self._workers[number].answer())
+            except WorkerEndedError as error:
+                for row in rows[place].tolist():
+                    self._fail(row, error)
+                self._replace(number)
+
+    def _replace(self, number: int) -> None:
+        """Start a worker in place of another, and play again what was open in it."""
+        while True:
+            self._workers[number].let_go()
+            self._workers[number].wait()
+            worker = self._workers[number] = Worker(self._build)
+            worker.answer()
+            row = -1
+            try:
+                for row in [row for row in self._open if row % self._count == number]:
+                    self._play_again(worker, row)
+                return
+            except WorkerEndedError as error:
+                self._fail(row, error)
+
+    def _play_again(self, worker: Worker, row: int) -> None:
+        episode, rows = self._open[row], np.array([row])
+        told = worker.call("start", rows, [episode.seed])
+        for action in episode.actions:
+            if not told.failures:
+                told = worker.call("step", rows, np.array([action]))
+        for error in told.failures.values():
+            self._fail(row, error)
+        if not told.failures and not np.array_equal(told.observations[0], episode.observation, equal_nan=True):
+            text = (
+                "the environment did not play an episode again as before, after the worker process that held it ended"
+            )
+            self._fail(row, RuntimeError(text))
+
+    def _fail(self, row: int, error: Exception) -> None:
+        self._failures[row] = error
+        self._open.pop(row, None)
 
 
-class _Worker:
-    """A worker's process, seen from its parent."""
-
-    def __init__(self) -> None:
-        """Start the process, in a session of its own: Ctrl-C is for its parent."""
-        self._connection, theirs = Pipe()
-        command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno())]
-        path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": path},
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-        )
-        theirs.close()
-
-    def ask(self, request: Any) -> None:
-        with self._alive():
-            self._connection.send(request)
-
-    def answer(self) -> Any:
-        with self._alive():
-            answer = self._connection.recv()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    @contextmanager
-    def _alive(self) -> Iterator[None]:
-        try:
-            yield
-        except (EOFError, ConnectionError):
-            code = self._process.wait()
-            raise RuntimeError(f"a worker process of the environments ended with code {code}") from None
-
-    def let_go(self) -> None:
-        self._connection.close()
-
-    def wait(self) -> None:
-        try:
-            self._process.wait(timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:  # an environment that does not come back from its step
-            self._process.kill()
-            self._process.wait()
-
-
-def _joined(places: Iterable[NDArray[np.int64]], parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Return the workers' parts as one array, each row of theirs at its place."""
-    joined = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+def _joined(places: Sequence[NDArray[np.int64]], parts: Sequence[NDArray[Any]], count: int) -> NDArray[Any]:
+    """Return the workers' parts as one array of so many rows, each of theirs at its place, and zeros where none is."""
+    joined = np.zeros((count, *parts[0].shape[1:]), parts[0].dtype)
     for place, part in zip(places, parts, strict=True):
         joined[place] = part
     return joined
-
-
-def main() -> None:
-    """Run a worker's process: answer requests until the parent lets go."""
-    connection = Connection(int(sys.argv[1]))
-    banks: list[Slots] = []
-    with suppress(EOFError, ConnectionError):
-        while True:
-            connection.send(_answer(connection.recv_bytes(), banks))
-    for bank in banks:
-        bank.close()
-
-
-def _answer(request: bytes, banks: list[Slots]) -> Any:
-    """Return the answer to a request, or the exception that it ended in; the first one builds the bank."""
-    try:
-        name, *arguments = pickle.loads(request)
-        match name:
-            case "build":
-                banks.append(arguments[0]())
-            case "start":
-                return banks[0].start(*arguments)
-            case "step":
-                return banks[0].step(*arguments)
-    except Exception as error:
-        return _portable(error)
-    return None
-
-
-def _portable(error: Exception) -> Exception:
-    """Return the exception as the parent can have it, with where it was raised; some classes do not pickle."""
-    where = "".join(traceback.format_exception(error))
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        error = RuntimeError(f"{type(error).__name__}: {error}")
-    error.add_note(f"in a worker process:\n{where}")
-    return error
-
-
-if __name__ == "__main__":
-    main()

@@ -55,11 +55,6 @@ class Pack:
         for replayer in self.replayers:
             replayer.close()
 
-    def biases(self, run: int) -> Sequence[str]:
-        """Return the choices that make a run's gradient estimate biased."""
-        learner = self.learners[run]
-        return learner.algorithm.biases(learner.student.baseline)
-
 
 def assemble(configs: Sequence[RunConfig]) -> Pack:
     """Build the pack of configs that are equal in all that shapes the program.
@@ -70,15 +65,14 @@ def assemble(configs: Sequence[RunConfig]) -> Pack:
     env = make_spec(first.env)
     if any(config.evaluation.video for config in configs):
         require_video(env, "evaluation.video")
-    shape, space = env.observation_shape, env.action_space
-    policy = make_policy(first.env, first.network, first.head, first.dtype, first.shared, shape, space)
+    policy = make_policy_of(first, env)
     stacked = stack([policy.initial(config.seed) for config in configs])
     collector, stream = _collector(configs, env, policy)
     learners, replayers = [], []
     for run, config in enumerate(configs):
         parameters = views(stacked, run)
         replayers.append(GreedyReplayer(env, policy, parameters, config.slots, partial(stream, run)))
-        learners.append(_learner(config, env, policy, parameters, replayers[run]))
+        learners.append(make_learner(config, env, policy, parameters, replayers[run]))
     return Pack(
         configs=configs,
         env=env,
@@ -100,7 +94,16 @@ def make_spec(env: Env) -> EnvSpec:
     return inspect(env.id, env.max_episode_steps, env.kwargs, wrappers, env.vectorization)
 
 
-def _learner(config: RunConfig, env: EnvSpec, policy: Policy, parameters: Parameters, greedy: GreedyReplay) -> Learner:
+def make_policy_of(config: RunConfig, env: EnvSpec) -> Policy:
+    """Return the policy that the runs of a config's structure share."""
+    shape, space = env.observation_shape, env.action_space
+    return make_policy(config.env, config.network, config.head, config.dtype, config.shared, shape, space)
+
+
+def make_learner(
+    config: RunConfig, env: EnvSpec, policy: Policy, parameters: Parameters, greedy: GreedyReplay
+) -> Learner:
+    """Return a run's learner; its parameters, [1, ...] each, are views of its pack's."""
     for tensor in trainable(parameters).values():
         tensor.requires_grad_()
     baseline = build(

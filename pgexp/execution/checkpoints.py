@@ -17,7 +17,7 @@ from pgexp.storage.secrets import masked
 Which = Literal["last", "best"]
 
 _KEYS: Final = {"key", "policy", "score", "state"}
-_STATE: Final = {field.name for field in fields(State)}
+_STATE: Final = tuple(field.name for field in fields(State))  # in one order, so that equal states make equal files
 
 
 class Checkpoints:
@@ -102,6 +102,6 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError as error:
         text = f"{error}. Nothing was changed; to go on without this checkpoint, remove the file"
         raise ConfigError([Problem("checkpoint", text)]) from error
-    if not isinstance(found, dict) or found.keys() != _KEYS or set(found["state"]) != _STATE:
+    if not isinstance(found, dict) or found.keys() != _KEYS or set(found["state"]) != set(_STATE):
         raise ConfigError([Problem("checkpoint", f"{path} holds no state of a run")])
     return found

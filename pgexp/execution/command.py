@@ -1,117 +1,110 @@
-"""One command from its jobs to its records: assemble, train pack after pack, while MLflow is written beside it."""
+"""One command, from its jobs to what became of them: what can't be built is refused before anything is recorded."""
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
-from pgexp.execution.assembly import Pack, assemble
-from pgexp.execution.experiment import Experiment
-from pgexp.execution.journal import Journal
-from pgexp.execution.plan import Job, packs
-from pgexp.execution.progress import ProgressDisplay
-from pgexp.execution.recording import make_record, policy_modules, user_modules
-from pgexp.execution.tracking import finish, watched
-from pgexp.learning.evaluator import Outcome
+from pgexp.execution.building import build
+from pgexp.execution.carrying_out import carry_out
+from pgexp.execution.packing import packed
+from pgexp.execution.plan import Job
+from pgexp.execution.recording import collected, write_record
+from pgexp.execution.report import Report
+from pgexp.execution.reusing import Reuse, finished_of, told_apart
+from pgexp.execution.trying import try_out
+from pgexp.execution.workers.workers import Workers
+from pgexp.schema.config import Option
 from pgexp.schema.errors import ConfigError, Problem
-from pgexp.storage import code, provenance, record
-from pgexp.storage.locking import BlockedError, held
-from pgexp.storage.record import Record, require_new
-from pgexp.storage.run_config import write_config
-from pgexp.storage.sink import SinkProcess, SinkState
+from pgexp.schema.names import RECORD_FILE
+from pgexp.schema.sweep import Settings
+from pgexp.storage import record
+from pgexp.storage.finished import FinishedRun, Key, Unknown
+from pgexp.storage.locking import BlockedError, blocked, held
+from pgexp.storage.record import require_new
 from pgexp.storage.syncing import TRAINING_LOCK
 
-Assembled = Sequence[tuple[Pack, Sequence[int]]]
-"""Packs, each with the indices of its jobs."""
+_MOMENT = 0.5  # seconds
+
+Known = Mapping[Key, FinishedRun] | Unknown
+"""The runs that have finished before."""
 
 
-@dataclass(frozen=True)
-class Result:
-    """What became of a job: its final evaluation, or None and why not."""
-
-    outcome: Outcome | None
-    failure: str | None
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of a command: each job's result, in order, what was recorded, and how MLflow stands."""
-
-    results: Sequence[Result]
-    folders: Sequence[Path]  # the jobs' own
-    record: Record
-    sink: SinkState
-
-    @property
-    def told(self) -> Sequence[tuple[Path, Result]]:
-        """Each job's folder, and what became of it."""
-        return list(zip(self.folders, self.results, strict=True))
+def train_run(job: Job, console: Console) -> Report:
+    """Train one run, in this process, and record it. Raises ConfigError as `train_sweep` does."""
+    require_new(job.folder)
+    trials = try_out([job.config])
+    job.folder.mkdir(parents=True, exist_ok=True)
+    with locked(job.folder):
+        require_new(job.folder)  # another process may have ended meanwhile
+        return carry_out([job], [[0]], write_record([job], trials, job.folder, None), console)
 
 
-def train(jobs: Sequence[Job], folder: Path, sweep: bool, console: Console) -> Report:
-    """Train the jobs and record them.
+def train_sweep(
+    jobs: Sequence[Job], folder: Path, settings: Settings, known: Callable[[], Known], console: Console
+) -> Report:
+    """Train the jobs of a sweep, whose folders are below its own, and record them.
 
-    `folder` is the sweep's, with the jobs' own folders below it, or the single job's own. Raises ConfigError before
-    anything is recorded where a job can't be built, or another process trains in the folder.
+    `known` says which runs have finished before; these are not trained again. Raises ConfigError before anything is
+    recorded where a job can't be built, or another command trains in the folder.
     """
-    torch.set_num_threads(1)
     for job in jobs:
         require_new(job.folder)
-    assembled = [(assemble([jobs[index].config for index in pack]), pack) for pack in packs(jobs)]
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        for job in jobs:
-            require_new(job.folder)  # another process may have ended meanwhile
-        return carry_out(jobs, assembled, write_record(jobs, assembled, folder, sweep), console)
+    with at_work(settings.workers) as workers:
+        trials = try_out([job.config for job in jobs])
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            for job in jobs:
+                require_new(job.folder)
+            reuse = reusable(jobs, folder, settings, known(), console)
+            left = [jobs[index] for index in reuse.left]
+            footprints = [trials[index].footprint for index in reuse.left]
+            packs = [pack.indices for pack in packed(left, footprints, workers.count, settings.sweep)]
+            written = write_record(jobs, trials, folder, settings, finished=reuse.finished)
+            report = carry_out(left, packs, written, console, workers, settings.sweep.fail_fast)
+    results = dict(zip(reuse.left, report.results, strict=True)) | dict(reuse.results)
+    return replace(report, results=[results[index] for index in range(len(jobs))], reused=len(reuse.results))
+
+
+def reusable(jobs: Sequence[Job], folder: Path, settings: Settings, known: Known, console: Console) -> Reuse:
+    """Return which jobs have finished before, and say how many."""
+    if settings.sweep.rerun:
+        return Reuse(range(len(jobs)), {}, {})
+    if isinstance(known, Unknown):
+        text = f"which runs have finished before is not known, so all are trained: {known.reason}"
+        console.print(text, markup=False, soft_wrap=True)
+        known = {}
+    code = collected(jobs).code
+    own = finished_of(record.read(folder), code) if (folder / RECORD_FILE).exists() else {}
+    reuse = told_apart(jobs, code, {**known, **own}, settings.sweep.objective.metric)
+    if reuse.finished:
+        text = f"{len(reuse.finished):,} of {len(jobs):,} runs have finished before, and are not trained again"
+        console.print(f"{text} (sweep.rerun=true)", soft_wrap=True)
+    return reuse
+
+
+@contextmanager
+def at_work(option: Option) -> Iterator[Workers]:
+    """Yield the workers of an option. Raises ConfigError where they can't be had."""
+    workers: Workers = build("workers", option, Workers)
+    try:
+        yield workers
+    finally:
+        workers.close()
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a record's folder for training. Raises ConfigError where another process trains in it."""
+    deadline = time.monotonic() + _MOMENT  # for which who looks whether it is held may hold it
+    while time.monotonic() < deadline and blocked(folder / TRAINING_LOCK):
+        time.sleep(_MOMENT / 10)
     try:
         with held(folder / TRAINING_LOCK):
             yield
     except BlockedError as error:
         text = f"{error}, which trains there; wait for it, or choose another folder"
         raise ConfigError([Problem("folder", text)]) from error
-
-
-def write_record(
-    jobs: Sequence[Job],
-    assembled: Assembled,
-    folder: Path,
-    sweep: bool,
-    marked: Callable[[Record], Record] = lambda made: made,
-) -> Record:
-    """Write down what will be trained, and what it runs on; `marked` may say more of the runs."""
-    origin = provenance.collect(Path.cwd(), user_modules([job.config for job in jobs]))
-    made = marked(make_record(jobs, assembled, folder, sweep, origin))
-    for job, run in zip(jobs, made.runs, strict=True):
-        provenance.write(origin, job.folder, run, made.sweep)
-        write_config(job.config, job.folder)
-        code.write(code.collect(policy_modules(job.config)), job.folder)
-    record.write(made)
-    return made
-
-
-def carry_out(jobs: Sequence[Job], assembled: Assembled, written: Record, console: Console) -> Report:
-    """Train packs, from where they stand, and have them recorded; the jobs are those of the record that are left."""
-    journals = [Journal(job.folder) for job in jobs]  # before the sink starts: a run that goes on says so first
-    sink = SinkProcess.start(written.folder, written.tracking.uri)
-    results: dict[int, Result] = {}
-    with ProgressDisplay(console, len(jobs)) as display:
-        try:
-            for number, (pack, indices) in enumerate(assembled):
-                experiment = Experiment(pack, [journals[index] for index in indices])
-                experiment.run(watched(display.part(number, len(assembled)), sink, console))
-                for run, index in enumerate(indices):
-                    results[index] = Result(experiment.outcomes.get(run), experiment.failures.get(run))
-        except BaseException:
-            sink.close()  # what has not ended will not: the sink marks it KILLED
-            raise
-        finally:
-            state = finish(sink, display)
-    return Report([results[index] for index in range(len(jobs))], [job.folder for job in jobs], written, state)

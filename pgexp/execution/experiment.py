@@ -1,17 +1,18 @@
 """Trains a pack and writes each of its runs down: training rows, evaluations, checkpoints, the policy, the end."""
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from pgexp.execution.assembly import Pack
 from pgexp.execution.checkpoints import Checkpoints
-from pgexp.execution.evaluations import Due, Evaluations
+from pgexp.execution.evaluations import Due, Evaluations, summed_up
 from pgexp.execution.interrupts import Interrupts
 from pgexp.execution.journal import Journal
 from pgexp.execution.policies import describe
 from pgexp.learning.evaluator import Outcome
+from pgexp.learning.failure import Failure
 from pgexp.learning.state import capture
 from pgexp.learning.trainer import Update, train
 from pgexp.learning.undeclared import fingerprints, require_declared
@@ -20,7 +21,6 @@ from pgexp.schema.identity import run_key
 from pgexp.statistics.digits import written
 from pgexp.storage.cost import Meter
 from pgexp.storage.spool import Status
-from pgexp.storage.video import write_video
 
 _SECONDS_BETWEEN_SHOWS = 0.1
 
@@ -44,20 +44,22 @@ class Experiment:
         self.outcomes: dict[int, Outcome] = {}  # of the final evaluations, by run
         self.failures: dict[int, str] = {}  # why a run could not go on, by run
 
-    def run(self, show: Show) -> None:
+    def run(self, show: Show, dismissed: Callable[[], bool] = lambda: False) -> None:
         """Train the pack to its end.
 
         Stopped by an error or an interrupt, it leaves the record of every run complete up to then, and raises it again.
-        An interrupt waits for the update in hand, and then keeps a checkpoint; a second one does not wait.
+        An interrupt waits for the update in hand, and then keeps a checkpoint; a second one does not wait. That the
+        training is dismissed is an interrupt, too. What is one run's alone, as its environment's exceptions are, ends
+        that run, and the others do not feel it.
         """
         try:
-            with Interrupts() as interrupts:
+            with Interrupts(dismissed) as interrupts:
                 self._train(show, interrupts)
         except KeyboardInterrupt:
-            self._stop("KILLED", "interrupted")
+            self._stop("KILLED", Failure("interrupted"))
             raise
         except Exception as error:
-            self._stop("FAILED", f"{type(error).__name__}: {error}")
+            self._stop("FAILED", Failure.of(error))
             raise
         finally:
             self._pack.close()
@@ -66,12 +68,13 @@ class Experiment:
         pack, begun, evaluating, shown = self._pack, time.perf_counter(), 0.0, 0.0
         before, kept = [fingerprints(learner.student.baseline) for learner in pack.learners], begun
         self._begin()
-        for number, updates in enumerate(train(pack.collector, pack.stacked, pack.learners)):
+        for number, updates in enumerate(train(pack.collector, pack.stacked, pack.learners, self.failures)):
             elapsed = time.perf_counter() - begun - evaluating
             for update in updates:
-                self._record(update, elapsed)
-                if not number:
-                    require_declared(pack.learners[update.run].student.baseline, before[update.run])
+                with self._alone(update.run):
+                    self._record(update, elapsed)
+                    if not number and update.failure is None:
+                        require_declared(pack.learners[update.run].student.baseline, before[update.run])
             if elapsed >= shown + _SECONDS_BETWEEN_SHOWS:
                 shown = elapsed
                 share = sum(learner.progress for learner in pack.learners) / len(pack.learners)
@@ -100,8 +103,7 @@ class Experiment:
         run, learner = update.run, self._pack.learners[update.run]
         if update.failure is not None:
             self._evaluate()  # what it had come to before is in its record
-            self.failures[run] = update.failure
-            self._close(run, "FAILED", update.failure, complete=True)
+            self._fail(run, update.failure)
             return
         timing = {names.STEPS_PER_SECOND: self._trained(run) / elapsed}
         self._journals[run].row(learner.steps, learner.progress, update.metrics | timing)
@@ -128,34 +130,37 @@ class Experiment:
 
     def _evaluate(self) -> None:
         for due, outcome in self._evaluations.take():
-            if outcome is not None:
-                self._write(due, outcome)
-            if due.final:
-                self._film(due)
-                self._checkpoints[due.run].keep_last(due.state)
-                self._close(due.run, "FINISHED", complete=True)
+            if due.run in self._open:  # else it has failed before this one's turn
+                with self._alone(due.run):
+                    self._conclude(due, outcome)
+
+    def _conclude(self, due: Due, outcome: Outcome | Exception | None) -> None:
+        if due.final:  # kept first: where the evaluation fails, it alone is left to do
+            self._checkpoints[due.run].keep_last(due.state)
+        if isinstance(outcome, Exception):
+            self._fail(due.run, Failure.of(outcome))
+            return
+        if outcome is not None:
+            self._write(due, outcome)
+        if due.final:
+            self._film(due)
+            self._close(due.run, "FINISHED", complete=True)
 
     def _write(self, due: Due, outcome: Outcome) -> None:
         phase = names.FINAL if due.final else names.EVALUATION
-        returns = outcome.returns
-        values = (returns.mean(), returns.std(), returns.min(), returns.max(), outcome.lengths.mean())
-        metrics = dict(zip(names.evaluation_metrics(phase), map(float, values), strict=True))
-        journal = self._journals[due.run]
-        journal.row(due.steps, due.progress, metrics)
-        mean = written(returns.mean())
-        journal.log(f"{phase} at {due.steps:,} steps: mean return {mean} of {len(returns)} episodes")
+        mean, journal = outcome.returns.mean(), self._journals[due.run]
+        journal.row(due.steps, due.progress, summed_up(phase, outcome))
+        episodes = f"{len(outcome.returns)} episodes"
+        journal.log(f"{phase} at {due.steps:,} steps: mean return {written(mean)} of {episodes}")
         if due.final:
             self.outcomes[due.run] = outcome
         else:
-            self._checkpoints[due.run].keep_best(due.state, float(returns.mean()))
+            self._checkpoints[due.run].keep_best(due.state, float(mean))
 
     def _film(self, due: Due) -> None:
-        settings = self._pack.configs[due.run].evaluation
-        if settings.video:
+        if self._pack.configs[due.run].evaluation.video:
             path = self._journals[due.run].folder / names.VIDEO_FOLDER / "final-episode-0.mp4"
-            evaluator = self._pack.evaluator
-            frames = evaluator.film(due.parameters, due.subject, settings.final_episodes, settings.greedy)
-            write_video(path, frames, self._pack.env.frames_per_second)
+            self._evaluations.film(due, path, self._pack.env.frames_per_second)
 
     def _is_due(self, kept: float) -> bool:
         seconds = self._pack.configs[0].checkpoint.seconds
@@ -165,9 +170,10 @@ class Experiment:
         """Keep a checkpoint of each run that is open; no evaluation waits, which its record would lack afterwards."""
         assert not self._evaluations.waiting
         for run in sorted(self._open):
-            self._checkpoints[run].keep_last(capture(self._pack.learners[run], self._pack.collector, run))
+            with self._alone(run):
+                self._checkpoints[run].keep_last(capture(self._pack.learners[run], self._pack.collector, run))
 
-    def _stop(self, status: Status, reason: str) -> None:
+    def _stop(self, status: Status, failure: Failure) -> None:
         """Evaluate what waits, so that runs that had spent their budget are finished, and close the others.
 
         What fails now, as all does on a full disk, is not told: what stopped the training is.
@@ -176,7 +182,33 @@ class Experiment:
             self._evaluate()
         for run in sorted(self._open):
             with suppress(Exception):
-                self._close(run, status, reason)
+                self._end(run, status, failure)
+
+    @contextmanager
+    def _alone(self, run: int) -> Iterator[None]:
+        """Let what is raised within end one run, but a disk's error, since its neighbours would meet it as well."""
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            self._fail(run, Failure.of(error))
+
+    def _fail(self, run: int, failure: Failure) -> None:
+        """End a run that can't go on, unless it has ended.
+
+        What would come again is over, with the policy that it had last. Else the run is left to `pgexp-resume`, which
+        goes on from its last checkpoint: it may stand amid an update now, and that state is none to go on from.
+        """
+        if run not in self._open:
+            return
+        self.failures[run] = failure.reason
+        self._end(run, "FAILED", failure)
+
+    def _end(self, run: int, status: Status, failure: Failure) -> None:
+        if failure.traceback:
+            self._journals[run].error(failure.traceback)
+        self._close(run, status, failure.reason, complete=failure.final)
 
     def _close(self, run: int, status: Status, reason: str = "", complete: bool = False) -> None:
         self._open.discard(run)

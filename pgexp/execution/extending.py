@@ -7,10 +7,12 @@ from typing import Any
 
 from pgexp.execution.assembly import Pack, assemble
 from pgexp.execution.checkpoints import Checkpoints, checkpoint_path, read_best, read_state
-from pgexp.execution.command import Assembled, write_record
 from pgexp.execution.plan import Job, packs
 from pgexp.execution.policies import describe
-from pgexp.execution.resuming import end_of, read_record, stand
+from pgexp.execution.recording import write_record
+from pgexp.execution.resuming import end_of, read_record, settings_of
+from pgexp.execution.trying import try_out
+from pgexp.execution.work import stand
 from pgexp.learning.state import State
 from pgexp.schema import names
 from pgexp.schema.config import Budget, RunConfig
@@ -41,6 +43,10 @@ def extend(folder: Path, steps: int | None, episodes: int | None, to: Path, secr
     coefficient that was used depends on the budget. Raises ConfigError before anything is written.
     """
     before = read_record(folder)
+    if before.reused:
+        sweeps = ", ".join(sorted({str(Path(run.folder).parent) for run in before.reused}))
+        text = f"{folder} reuses runs of others; extend those that trained them: {sweeps}"
+        raise ConfigError([Problem("budget", text)])
     changes = {"budget.steps": steps, "budget.episodes": episodes}
     configs = [read_config(before.folder_of(run), secrets, changes) for run in before.runs]
     finished = [_finished(before, run, config, secrets) for run, config in zip(before.runs, configs, strict=True)]
@@ -48,11 +54,14 @@ def extend(folder: Path, steps: int | None, episodes: int | None, to: Path, secr
     if to.exists() and any(to.iterdir()):
         raise ConfigError([Problem("folder", f"{to} is not empty; name one that is, or is not there yet")])
     assembled = [(assemble([configs[index] for index in pack]), pack) for pack in packs(jobs)]
-    stand(assembled, [run.state for run in finished])
+    for pack, indices in assembled:
+        for place, index in enumerate(indices):
+            stand(pack, place, finished[index].state)
     exact = all(_is_exact(*_of(assembled, index), run.rows) for index, run in enumerate(finished))
     for index, (job, run) in enumerate(zip(jobs, finished, strict=True)):
         _copy(run, job, _of(assembled, index)[0])
-    write_record(jobs, assembled, to, before.sweep is not None, lambda made: _marked(made, finished, exact))
+    settings = None if before.sweep is None else settings_of(before, {})
+    write_record(jobs, try_out(configs), to, settings, lambda made: _marked(made, finished, exact))
     for pack, _ in assembled:
         pack.close()
     return exact
@@ -77,7 +86,7 @@ def _finished(before: Record, run: RunRecord, config: RunConfig, secrets: Mappin
     return _Finished(folder, run.key, run.configuration, state, rows)
 
 
-def _of(assembled: Assembled, index: int) -> tuple[Pack, int]:
+def _of(assembled: Sequence[tuple[Pack, Sequence[int]]], index: int) -> tuple[Pack, int]:
     """Return the pack of a job, and its place there."""
     return next((pack, list(indices).index(index)) for pack, indices in assembled if index in indices)
 

@@ -1,7 +1,8 @@
-"""Ctrl-C and SIGTERM while a pack trains: the first lets the update in hand end, the second does not wait for it."""
+"""Ctrl-C and SIGTERM while runs train: the first lets the update in hand end, the second does not wait for it."""
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -9,9 +10,16 @@ from typing import Any, Self
 class Interrupts:
     """Notes an interrupt for as long as its block runs; whoever trains looks at `noted` between two updates."""
 
-    def __init__(self) -> None:
-        self.noted = False
+    def __init__(self, dismissed: Callable[[], bool] = lambda: False) -> None:
+        """Take what else tells that the training is to stop: a worker's command, say."""
+        self._dismissed = dismissed
+        self._signalled = False
         self._before: dict[int, Any] = {}
+
+    @property
+    def noted(self) -> bool:
+        """Whether the training is to stop."""
+        return self._signalled or self._dismissed()
 
     def __enter__(self) -> Self:
         """Take the signals over. Only a main thread may; elsewhere they stay with whom they are."""
@@ -28,6 +36,6 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.noted:
+        if self._signalled:
             raise KeyboardInterrupt
-        self.noted = True
+        self._signalled = True

@@ -7,18 +7,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pgexp.learning.failure import RunError
 from pgexp.networks.parameters import Parameters
 from pgexp.schema import names
-from pgexp.storage.files import naming, remove_drafts
+from pgexp.storage.files import naming, remove_drafts, write_text
 from pgexp.storage.policy import write_policy
-from pgexp.storage.secrets import mask_uri
+from pgexp.storage.secrets import mask_text, mask_uri
 from pgexp.storage.spool import End, Row, SpoolReader, SpoolWriter, Status
 
 _TRAINING = "training"
 _CAUSE = "its code, its packages or its environment are not those it began with"
 
 
-class NotRepeatedError(Exception):
+class NotRepeatedError(RunError):
     """A run that goes on from a checkpoint does not repeat what it had recorded after that."""
 
 
@@ -41,6 +42,7 @@ class Journal:
         self._reached = max((steps for steps, group in self._recorded if group == _TRAINING), default=0)
         if items and isinstance(items[-1], End):
             self._spool.resumed()
+        (folder / names.ERROR_FILE).unlink(missing_ok=True)  # the run goes on
 
     def row(self, steps: int, progress: float, metrics: dict[str, float]) -> None:
         """Record metrics at a number of training steps. Raises NotRepeatedError where they were others before."""
@@ -65,6 +67,11 @@ class Journal:
         """Keep the policy. parameters: one run's, without a run axis."""
         tensors = {name: tensor.detach().numpy().copy() for name, tensor in parameters.items()}
         write_policy(self.folder / names.POLICY_FOLDER, tensors, description)
+
+    def error(self, traceback: str) -> None:
+        """Keep where the run failed, each line without the secrets that it may show."""
+        lines = [mask_text(line) + "\n" for line in traceback.splitlines()]
+        write_text(self.folder / names.ERROR_FILE, "".join(lines))
 
     def end(self, status: Status, reason: str = "", complete: bool = False) -> None:
         """Close the run's record, and write its tables; `complete` says that nothing of it is left to do."""

@@ -57,15 +57,15 @@ def configuration_names(configs: Sequence[RunConfig]) -> list[str]:
 
     Where an option differs, its own keys are named only where they differ among configs of that option.
     """
-    flat = [parameters(config) for config in configs]
+    return names_of([parameters(config) for config in configs])
+
+
+def names_of(flat: Sequence[Mapping[str, Value]]) -> list[str]:
+    """Return the names of configurations, as `configuration_names` does, by what `parameters` returned of each."""
     shown = [name for name in _ordered(flat) if name != "seed" and _tells(name, flat)]
     short = {name: _shortest(name, shown) for name in shown}
     titles = [" ".join(f"{short[name]}={run[name]}" for name in shown if name in run) for run in flat]
-    return [title or _title(config) for title, config in zip(titles, configs, strict=True)]
-
-
-def _title(config: RunConfig) -> str:
-    return f"{config.env.id} {config.choices.get('baseline', config.baseline.name)}"
+    return [title or f"{run['env.id']} {run['baseline']}" for title, run in zip(titles, flat, strict=True)]
 
 
 def _ordered(flat: Sequence[Mapping[str, Value]]) -> list[str]:

@@ -1,57 +1,116 @@
-"""Says what a command is about to train: its record, and the tags under which each run will be found."""
+"""Writes down what a command is about to train: its record, and in each run's folder what it takes to train it."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
-from pgexp.execution.assembly import Pack
-from pgexp.execution.plan import Job, configuration_names, parameters
+from pgexp.execution.plan import Job, names_of, parameters
+from pgexp.execution.reusing import reused
+from pgexp.execution.trying import Trial
 from pgexp.schema import names
-from pgexp.schema.config import Option, RunConfig, Tracking
+from pgexp.schema.config import Option, RunConfig
 from pgexp.schema.errors import ConfigError, Problem
-from pgexp.schema.identity import configuration_key, run_key
-from pgexp.storage import record
+from pgexp.schema.identity import configuration_key, plain, run_key
+from pgexp.schema.names import RECORD_FILE
+from pgexp.schema.sweep import Settings
+from pgexp.storage import code, provenance, record
+from pgexp.storage.files import SharedFiles
+from pgexp.storage.finished import FinishedRun
 from pgexp.storage.own_modules import own_sources
 from pgexp.storage.provenance import Provenance
-from pgexp.storage.record import Record, RunRecord
+from pgexp.storage.record import Record, ReusedRun, RunRecord
+from pgexp.storage.run_config import write_config
+from pgexp.storage.secrets import masked
+from pgexp.storage.store_uri import absolute_uri
 
-_SQLITE = "sqlite:///"
+_STAMP = "2026-11-25 10:15:00"  # with a time like that a sweep's name begins
+
+
+def write_record(
+    jobs: Sequence[Job],
+    trials: Sequence[Trial],
+    folder: Path,
+    settings: Settings | None,
+    marked: Callable[[Record], Record] = lambda made: made,
+    finished: Mapping[int, FinishedRun] = MappingProxyType({}),
+) -> Record:
+    """Write down what will be trained, and what it runs on; `marked` may say more of the runs.
+
+    Those of the jobs that have finished before, by index, are the record's as they are. A sweep's record that stands
+    there already, of an earlier batch of the same command, grows by the jobs.
+    """
+    origin = collected(jobs)
+    before = record.read(folder) if settings is not None and (folder / RECORD_FILE).exists() else None
+    members = () if before is None else before.members
+    made = marked(make_record(jobs, trials, folder, settings, origin, finished, members))
+    sweep, files = made.sweep if before is None else before.sweep, SharedFiles()
+    left = [job for index, job in enumerate(jobs) if index not in finished]
+    for job, run in zip(left, made.runs, strict=True):
+        provenance.write(origin, job.folder, run, sweep, files)
+        write_config(job.config, job.folder)
+        code.write(code.collect(policy_modules(job.config)), job.folder, files)
+    if before is not None:
+        own = {run.record for run in before.members}
+        more = tuple(run for run in made.reused if run.record not in own)
+        grown = replace(before, runs=before.runs + made.runs, reused=before.reused + more)
+        made = replace(grown, name=sweep_name(grown.members, before.name[: len(_STAMP)]))
+    record.write(made)
+    return made
+
+
+def collected(jobs: Sequence[Job]) -> Provenance:
+    """Return what jobs run on that start now, in this folder."""
+    return provenance.collect(Path.cwd(), user_modules([job.config for job in jobs]))
 
 
 def make_record(
     jobs: Sequence[Job],
-    packs: Sequence[tuple[Pack, Sequence[int]]],
+    trials: Sequence[Trial],
     folder: Path,
-    sweep: bool,
+    settings: Settings | None,
     origin: Provenance,
+    finished: Mapping[int, FinishedRun] = MappingProxyType({}),
+    members: Sequence[RunRecord | ReusedRun] = (),
 ) -> Record:
-    """Return the record of a command's jobs; `packs` are the packs with the indices of their jobs."""
-    configs = [job.config for job in jobs]
-    titles = configuration_names(configs)
-    tags = {index: _tags(pack, run) for pack, indices in packs for run, index in enumerate(indices)}
-    runs = [
+    """Return the record of a command's jobs, each with what building it told; a sweep has settings.
+
+    `members` are the runs that its sweep has already, from which theirs are told apart by name.
+    """
+    runs = _runs_of(jobs, trials, folder, members)
+    return Record(
+        folder=folder,
+        sweep=f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}" if settings is not None else None,
+        name=sweep_name(runs, f"{datetime.now():%Y-%m-%d %H:%M:%S}") if settings is not None else runs[0].name,
+        command=origin.command,
+        tracking=_tracking([job.config for job in jobs]),
+        runs=tuple(run for index, run in enumerate(runs) if index not in finished),
+        tags=_tags_of_code(origin),
+        settings=masked(plain(settings)),
+        reused=tuple({found.record: reused(runs[index], found) for index, found in finished.items()}.values()),
+    )
+
+
+def _runs_of(
+    jobs: Sequence[Job], trials: Sequence[Trial], folder: Path, members: Sequence[RunRecord | ReusedRun]
+) -> tuple[RunRecord, ...]:
+    params = [parameters(job.config) for job in jobs]
+    titles = names_of([*(run.params for run in members), *params])[len(members) :]
+    return tuple(
         RunRecord(
             folder=str(job.folder.relative_to(folder)),
             record=uuid.uuid4().hex,
-            name=f"{titles[index]} seed={job.config.seed}",
+            name=f"{title} seed={job.config.seed}",
             key=run_key(job.config),
             configuration=configuration_key(job.config),
-            configuration_name=titles[index],
+            configuration_name=title,
             seed=job.config.seed,
-            params=parameters(job.config),
-            tags=tags[index],
+            params=given,
+            tags=trial.tags,
         )
-        for index, job in enumerate(jobs)
-    ]
-    return Record(
-        folder=folder,
-        sweep=f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}" if sweep else None,
-        name=_name(configs, len(set(titles))) if sweep else runs[0].name,
-        command=origin.command,
-        tracking=_tracking(configs),
-        runs=tuple(runs),
-        tags=_tags_of_code(origin),
+        for job, trial, title, given in zip(jobs, trials, titles, params, strict=True)
     )
 
 
@@ -82,16 +141,6 @@ def _targets(option: Option) -> list[str]:
     return [option.target, *(target for inner in nested for target in _targets(inner))]
 
 
-def _tags(pack: Pack, run: int) -> dict[str, str]:
-    tags = {}
-    if pack.env.reward_threshold is not None:
-        tags[names.TAG_THRESHOLD] = str(pack.env.reward_threshold)
-    biases = pack.biases(run)
-    if biases:
-        tags[names.TAG_BIASED] = ", ".join(biases)
-    return tags
-
-
 def _tags_of_code(origin: Provenance) -> dict[str, str]:
     tags = {names.TAG_CODE: origin.code}
     if origin.git.commit is not None:
@@ -99,10 +148,11 @@ def _tags_of_code(origin: Provenance) -> dict[str, str]:
     return tags
 
 
-def _name(configs: Sequence[RunConfig], configurations: int) -> str:
-    envs = ", ".join(dict.fromkeys(config.env.id for config in configs))
-    size = f"{_count(configurations, 'configuration')}, {_count(len(configs), 'run')}"
-    return f"{datetime.now():%Y-%m-%d %H:%M:%S} {envs}: {size}"
+def sweep_name(runs: Sequence[RunRecord | ReusedRun], begun: str) -> str:
+    """Return what a sweep is called: when it began, its environments and its size."""
+    envs = ", ".join(dict.fromkeys(str(run.params["env.id"]) for run in runs))
+    size = f"{_count(len({run.configuration for run in runs}), 'configuration')}, {_count(len(runs), 'run')}"
+    return f"{begun} {envs}: {size}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -115,11 +165,4 @@ def _tracking(configs: Sequence[RunConfig]) -> record.Tracking:
         text = "differs between the jobs of the sweep; a sweep is recorded in one place"
         raise ConfigError([Problem("tracking", text)])
     first = configs[0].tracking
-    return record.Tracking(absolute(first), first.experiment, first.points)
-
-
-def absolute(tracking: Tracking) -> str:
-    """Return the store's URI, a database file's path taken from the working directory."""
-    if not tracking.uri.startswith(_SQLITE):
-        return tracking.uri
-    return _SQLITE + str(Path.cwd() / tracking.uri.removeprefix(_SQLITE))
+    return record.Tracking(absolute_uri(first.uri), first.experiment, first.points)

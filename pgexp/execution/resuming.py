@@ -1,27 +1,41 @@
 """Goes on with runs that stopped before their end, from their checkpoints, to the bits that they would have come to."""
 
-from collections.abc import Mapping, Sequence
+import json
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import torch
 from rich.console import Console
 
-from pgexp.execution.assembly import assemble
+from pgexp.execution import commanding
+from pgexp.execution.carrying_out import carry_out
 from pgexp.execution.checkpoints import read_state
-from pgexp.execution.command import Assembled, Report, carry_out, locked
-from pgexp.execution.plan import Job, packs
-from pgexp.learning.state import State, StateError, restore
+from pgexp.execution.command import at_work, locked
+from pgexp.execution.packing import packed
+from pgexp.execution.plan import Job
+from pgexp.execution.report import Report
+from pgexp.execution.trying import try_out
 from pgexp.schema.config import RunConfig
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.identity import extended_key, run_key
 from pgexp.schema.names import ROWS_FILE, TAG_EXTENDS
+from pgexp.schema.sweep import Settings, parse_settings
 from pgexp.storage import provenance
+from pgexp.storage.locking import blocked
 from pgexp.storage.record import Record, RunRecord, read
 from pgexp.storage.run_config import read_config
+from pgexp.storage.secrets import find_masked
 from pgexp.storage.spool import End, SpoolReader
 from pgexp.storage.store_uri import full_uri
+from pgexp.storage.syncing import WORKERS_LOCK
+
+# Of a sweep that was recorded before there were any.
+DEFAULTS: Final = {"sweep": {}, "workers": {"_target_": "pgexp.execution.workers.local.LocalWorkers"}}
+
+_PATIENCE = 60.0  # seconds that workers without a command have to come to their next update
+_PERIOD = 0.2  # seconds between two looks whether they have gone
 
 
 def is_over(folder: Path) -> bool:
@@ -30,22 +44,61 @@ def is_over(folder: Path) -> bool:
     return all(_is_complete(written.folder_of(run)) for run in written.runs)
 
 
-def resume(folder: Path, console: Console, secrets: Mapping[str, Any], any_code: bool) -> Report:
+def resume(
+    folder: Path, console: Console, secrets: Mapping[str, Any], any_code: bool, settings: Mapping[str, Any]
+) -> Report:
     """Train the runs of a record that have not come to their end.
 
     A run without a checkpoint is trained from its start. `secrets` are those that were masked, by their dotted keys;
-    `any_code` lets a run go on under other code than it began with. Raises ConfigError, before anything is written,
-    where a file is missing, damaged or changed, or another process trains in the folder.
+    `any_code` lets a run go on under other code than it began with; `settings` are those of the sweep to be changed, by
+    their dotted keys. Raises ConfigError, before anything is written, where a file is missing, damaged or changed, or
+    another command trains in the folder.
     """
-    torch.set_num_threads(1)
     written = read_record(folder)
     with locked(folder):
+        if written.sweep is not None:
+            relieve(folder)
         left = [run for run in written.runs if not _is_complete(written.folder_of(run))]
         jobs = [Job(_config(written, run, secrets, any_code), written.folder_of(run)) for run in left]
-        assembled = [(assemble([jobs[index].config for index in pack]), pack) for pack in packs(jobs)]
-        stand(assembled, [read_state(job.folder, run_key(job.config)) for job in jobs])
+        for job in jobs:
+            read_state(job.folder, run_key(job.config))  # a damaged one is told now
+        trials = try_out([job.config for job in jobs])
         tracking = replace(written.tracking, uri=full_uri(written.tracking.uri))
-        return carry_out(jobs, assembled, replace(written, tracking=tracking), console)
+        going_on = replace(written, tracking=tracking)
+        if written.sweep is None:
+            return carry_out(jobs, [[0]], going_on, console)
+        chosen = settings_of(written, settings)
+        with at_work(chosen.workers) as workers:
+            packs = packed(jobs, [trial.footprint for trial in trials], workers.count, chosen.sweep)
+            indices = [pack.indices for pack in packs]
+            return carry_out(jobs, indices, going_on, console, workers, chosen.sweep.fail_fast)
+
+
+def settings_of(written: Record, changes: Mapping[str, Any]) -> Settings:
+    """Return the settings of a sweep's record, some of them changed. Raises ConfigError."""
+    fields = json.loads(json.dumps(written.settings or DEFAULTS))
+    for key, value in changes.items():
+        *path, last = key.split(".")
+        section = fields
+        for name in path:
+            section = section.setdefault(name, {})
+        section[last] = value
+    missing = find_masked(fields)
+    if missing:
+        text = f"a secret, and was masked when the sweep was recorded; give it again: {missing[0]}=..."
+        raise ConfigError([Problem(missing[0], text)])
+    return parse_settings(fields)
+
+
+def relieve(folder: Path) -> None:
+    """Have workers that outlived their command keep their checkpoints and stop. Raises ConfigError where they don't."""
+    commanding.dismiss(folder)
+    deadline = time.monotonic() + _PATIENCE
+    while (blocking := blocked(folder / WORKERS_LOCK)) is not None:
+        if time.monotonic() > deadline:
+            text = f"{blocking}, a worker that an earlier command left; wait until it has gone, or end it"
+            raise ConfigError([Problem("folder", text)])
+        time.sleep(_PERIOD)
 
 
 def read_record(folder: Path) -> Record:
@@ -64,18 +117,6 @@ def end_of(folder: Path) -> End | None:
     except ValueError as error:
         raise ConfigError([Problem("run", f"{error}; the run can't go on from a damaged record")]) from error
     return items[-1] if items and isinstance(items[-1], End) else None
-
-
-def stand(assembled: Assembled, states: Sequence[State | None]) -> None:
-    """Let the jobs of packs stand at these states, or at their start. Raises ConfigError."""
-    for pack, indices in assembled:
-        for run, index in enumerate(indices):
-            state = states[index]
-            if state is not None:
-                try:
-                    restore(state, pack.learners[run], pack.collector, run)
-                except StateError as error:
-                    raise ConfigError([Problem("checkpoint", str(error))]) from error
 
 
 def _is_complete(folder: Path) -> bool:

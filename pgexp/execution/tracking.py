@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -14,20 +15,31 @@ _AWAY = 3.0  # seconds that it waits for one that is known to be away; training 
 Show = Callable[[float, float, Sequence[float]], None]
 
 
+class StoreWatch:
+    """Says in one line, once, if the store is away for a while."""
+
+    def __init__(self, sink: SinkProcess, console: Console) -> None:
+        self._sink = sink
+        self._console = console
+        self._since: float | None = None
+        self._told = False
+
+    def look(self) -> None:
+        """Look at how the sink stands, now and then while runs train; it takes no time."""
+        message, now = self._sink.state().message, time.monotonic()
+        self._since = None if not message else now if self._since is None else self._since
+        if self._since is not None and now - self._since >= _AWAY and not self._told:
+            self._told = True
+            text = f"MLflow is away, which holds up nothing; it gets everything when it is back. {message}"
+            self._console.print(text, markup=False, soft_wrap=True)
+
+
 def watched(show: Show, sink: SinkProcess, console: Console) -> Show:
     """Return what shows the training as `show` does, and says in one line if the store is away for a while."""
-    since: float | None = None
-    told = False
+    watch = StoreWatch(sink, console)
 
     def showing(share: float, steps_per_second: float, returns: Sequence[float]) -> None:
-        nonlocal since, told
-        message = sink.state().message
-        now = time.monotonic()
-        since = None if not message else now if since is None else since
-        if since is not None and now - since >= _AWAY and not told:
-            told = True
-            text = f"MLflow is away, which holds up nothing; it gets everything when it is back. {message}"
-            console.print(text, markup=False, soft_wrap=True)
+        watch.look()
         show(share, steps_per_second, returns)
 
     return showing
@@ -46,7 +58,7 @@ def _await(sink: SinkProcess, display: ProgressDisplay) -> SinkState:
     state, since = sink.wait(0), time.monotonic()
     while not state.final and time.monotonic() - since < (_AWAY if state.message else _PATIENCE):
         seen, state = state, sink.wait(0.2)
-        if (state.state, state.ended, state.rows) != (seen.state, seen.ended, seen.rows):
+        if replace(state, message="") != replace(seen, message=""):
             since = time.monotonic()
         display.stage("recording in MLflow", state.ended / max(1, state.runs), f"{state.rows:,} rows")
     return state

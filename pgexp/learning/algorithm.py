@@ -10,13 +10,16 @@ from torch import Tensor
 from pgexp.baselines.baseline import Baseline
 from pgexp.functional.batch import Batch
 from pgexp.functional.moments import Moments
+from pgexp.learning.failure import RunError
 from pgexp.learning.observer import trainable
 from pgexp.learning.policy import Policy
 from pgexp.networks.parameters import Parameters
 
 
-class DivergenceError(Exception):
+class DivergenceError(RunError):
     """A run's numbers are no longer finite; it can't go on."""
+
+    final = True
 
 
 @dataclass

@@ -8,10 +8,14 @@ from numpy.typing import NDArray
 
 from pgexp.functional.arrays import Observations, Rows
 from pgexp.functional.batch import Batch
-from pgexp.learning.rollout import Position, Rollout, Step
+from pgexp.learning.algorithm import DivergenceError
+from pgexp.learning.finite import nonfinite
+from pgexp.learning.rollout import Rollout
+from pgexp.learning.steps import Position, Step
 from pgexp.networks.parameters import Parameters
 
 _INITIAL_CAPACITY = 256
+_STEPS_BETWEEN_CHECKS = 256
 
 
 class Collector:
@@ -28,8 +32,11 @@ class Collector:
         self._steps = steps
         self._recording = _Recording(runs * slots, slots, steps or _INITIAL_CAPACITY)
 
-    def collect(self, stacked: Parameters, runs: Sequence[int]) -> list[Batch]:
-        """Return a batch for each of the runs, acting under the parameters stacked for all of the pack, [R, ...]."""
+    def collect(self, stacked: Parameters, runs: Sequence[int]) -> list[Batch | Exception]:
+        """Return a batch for each of the runs, acting under the parameters stacked for all of the pack, [R, ...].
+
+        In place of the batch of a run whose environment failed, or gave what is no finite number, stands the reason.
+        """
         rollout, recording = self._rollout, self._recording
         rows = (np.array(runs)[:, None] * self._slots + np.arange(self._slots)).ravel()
         live = np.zeros(len(rollout.time), dtype=bool)
@@ -39,7 +46,7 @@ class Collector:
         rollout.start(rows if self._episodes else rows[rollout.episode[rows] < 0])
         recording.clear(rows, rollout)
         taken = 0
-        while live.any() and taken != self._steps:
+        while (live := live & rollout.sound).any() and taken != self._steps:
             step = rollout.step(live)
             recording.add(step, taken, rollout)
             ended = step.ended
@@ -47,8 +54,10 @@ class Collector:
             live[ended] = left[ended] != 0
             rollout.start(ended[live[ended]])
             taken += 1
-        recording.close_open(rows, rollout)
-        return [recording.batch(run * self._slots + np.arange(self._slots)) for run in runs]
+            if taken % _STEPS_BETWEEN_CHECKS == 0:
+                self._drop_broken(step)
+        recording.close_open(rows[rollout.sound[rows]], rollout)
+        return [rollout.failures.get(run) or self._batch(run) for run in runs]
 
     def position(self, run: int) -> Position:
         """Return where a run's slots stand between two batches."""
@@ -61,6 +70,19 @@ class Collector:
     def close(self) -> None:
         """Release the environments."""
         self._rollout.close()
+
+    def _drop_broken(self, step: Step) -> None:
+        """Take out the runs whose batch will be refused in any case: their episodes may never end."""
+        sound = np.isfinite(self._rollout.returns[step.rows]) & np.isfinite(step.observations).all(1)
+        for run in np.unique(step.rows[~sound] // self._slots).tolist():
+            rows = run * self._slots + np.arange(self._slots)
+            self._recording.close_open(rows, self._rollout)
+            too_large = DivergenceError("the rewards of an episode add up to what is no finite number")
+            self._rollout.fail(run, nonfinite(self._recording.batch(rows)) or too_large)
+
+    def _batch(self, run: int) -> Batch | Exception:
+        batch = self._recording.batch(run * self._slots + np.arange(self._slots))
+        return nonfinite(batch) or batch
 
 
 class _End(NamedTuple):

@@ -53,8 +53,17 @@ class Evaluator:
             self._bank.close()
 
     def evaluate(self, stacked: Parameters, subjects: Sequence[Subject], episodes: int, greedy: bool) -> list[Outcome]:
-        """Return each subject's outcome, in order. stacked: [R, ...], one set of parameters a subject."""
-        found: list[Outcome] = []
+        """Return each subject's outcome, in order. stacked: [R, ...], one set of parameters a subject.
+
+        Raises what an environment raises.
+        """
+        return list(map(_outcome, self.attempt(stacked, subjects, episodes, greedy)))
+
+    def attempt(
+        self, stacked: Parameters, subjects: Sequence[Subject], episodes: int, greedy: bool
+    ) -> list[Outcome | Exception]:
+        """Return what `evaluate` does, and in place of the outcome of a subject whose environment raised, what."""
+        found: list[Outcome | Exception] = []
         for begin in range(0, len(subjects), self._capacity):
             end = begin + self._capacity
             part = {name: tensor[begin:end] for name, tensor in stacked.items()}
@@ -65,10 +74,10 @@ class Evaluator:
     def follow(self, parameters: Parameters, subject: Subject, episodes: int, greedy: bool) -> Iterator[Outcome]:
         """Evaluate one subject; yield its outcome as it fills, and at last as `evaluate` returns it.
 
-        parameters: one run's, without a run axis.
+        parameters: one run's, without a run axis. Raises what the environment raises.
         """
         for (outcome,) in self._play(stack([parameters]), [subject], episodes, greedy):
-            yield outcome
+            yield _outcome(outcome)
 
     def film(
         self, parameters: Parameters, subject: Subject, episodes: int, greedy: bool
@@ -93,26 +102,32 @@ class Evaluator:
         """Play one of a subject's episodes again, the same to the bit, in slots that are closed after it.
 
         Yields the row that it is played in, at its beginning and after each step. parameters: one run's, without a run
-        axis; episodes: how many the evaluation had.
+        axis; episodes: how many the evaluation had. Raises what the environment raises.
         """
         per_run = min(self._slots, episodes)
         turn, row = divmod(episode, per_run)
         rollout = Rollout(self._env, slots, self._policy, 1, per_run, _streams([subject], per_run))
         rollout.follow(stack([parameters]))
         rollout.episode[row] = turn - 1
-        rollout.start(np.array([row]))
         live = np.arange(per_run) == row
         ended = False
-        while not ended:
+        try:
+            rollout.start(np.array([row]))
+            while not ended:
+                rollout.require_sound()
+                yield row
+                ended = len(rollout.step(live, greedy).ended) > 0
             yield row
-            ended = len(rollout.step(live, greedy).ended) > 0
-        yield row
-        rollout.close()
+        finally:
+            rollout.close()
 
     def _play(
         self, stacked: Parameters, subjects: Sequence[Subject], episodes: int, greedy: bool
-    ) -> Iterator[Sequence[Outcome]]:
-        """Play the subjects' episodes; yield their outcomes, which fill, whenever some have ended."""
+    ) -> Iterator[Sequence[Outcome | Exception]]:
+        """Play the subjects' episodes; yield their outcomes, which fill, whenever some have ended.
+
+        Where the environments of some failed, yield at last what they raised in place of their outcomes.
+        """
         slots = min(self._slots, episodes)
         count = len(subjects) * slots
         bank = self._bank = self._bank or self._env.slots(self._capacity * self._slots)
@@ -123,7 +138,7 @@ class Evaluator:
         rollout.follow(stacked)
         rollout.start(np.arange(count))
         live = np.ones(count, dtype=bool)
-        while live.any():
+        while (live := live & rollout.sound).any():
             step = rollout.step(live, greedy)
             ended = step.ended
             index = ended // slots, rollout.episode[ended] * slots + ended % slots
@@ -133,6 +148,14 @@ class Evaluator:
             rollout.start(ended[live[ended]])
             if len(ended):
                 yield outcomes
+        if rollout.failures:
+            yield [rollout.failures.get(subject, outcome) for subject, outcome in enumerate(outcomes)]
+
+
+def _outcome(found: Outcome | Exception) -> Outcome:
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _streams(subjects: Sequence[Subject], slots: int) -> StreamOf:

@@ -6,6 +6,7 @@ from pgexp.baselines.baseline import Replay
 from pgexp.envs.spec import EnvSpec
 from pgexp.functional.arrays import Ints
 from pgexp.functional.batch import Batch
+from pgexp.learning.algorithm import DivergenceError
 from pgexp.learning.policy import Policy
 from pgexp.learning.rollout import Rollout, StreamOf
 from pgexp.networks.parameters import Parameters
@@ -24,15 +25,20 @@ class GreedyReplayer:
         self._rollout: Rollout | None = None  # made when it is first needed: most runs replay nothing
 
     def __call__(self, batch: Batch) -> Replay:
-        """Return the rewards of each of the batch's episodes, played again."""
+        """Return the rewards of each of the batch's episodes, played again. Raises what the environment raises."""
         rollout = self._rollout = self._rollout or self._made()
         rollout.follow({name: tensor.detach() for name, tensor in self._parameters.items()})
         rows, first = np.unique(batch.slots, return_index=True)
         rollout.episode[rows] = batch.numbers[first] - 1  # a slot's episodes stand in order
         rollout.start(rows)
         rewards = _play(rollout, np.bincount(batch.slots, minlength=self._slots))
+        rollout.require_sound()
         played = [np.array(rewards[key]) for key in zip(batch.slots.tolist(), batch.numbers.tolist(), strict=True)]
-        return Replay(np.concatenate(played), np.array([len(one) for one in played]))
+        found = np.concatenate(played)
+        if not np.isfinite(found).all():
+            reward = found[~np.isfinite(found)][0]
+            raise DivergenceError(f"the environment gave a reward of {reward} as an episode was played again greedily")
+        return Replay(found, np.array([len(one) for one in played]))
 
     def close(self) -> None:
         """Release the environments."""
@@ -46,7 +52,7 @@ class GreedyReplayer:
 def _play(rollout: Rollout, left: Ints) -> dict[tuple[int, int], list[float]]:
     """Return the rewards of each slot's next episodes, of which so many, [N], are left to play."""
     rewards: dict[tuple[int, int], list[float]] = {}
-    while (live := left > 0).any():
+    while (live := (left > 0) & rollout.sound).any():
         step = rollout.step(live, greedy=True)
         for row, reward in zip(step.rows.tolist(), step.rewards.tolist(), strict=True):
             rewards.setdefault((row, int(rollout.episode[row])), []).append(reward)

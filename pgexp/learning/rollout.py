@@ -4,17 +4,19 @@ A slot's draws are keyed by (run, slot, episode, time), so they depend neither o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pgexp.envs.slots import Slots
+from pgexp.envs.slots import Failures, Slots
 from pgexp.envs.spec import EnvSpec
-from pgexp.functional.arrays import Actions, Flags, Floats, Ints, Observations, Rows
+from pgexp.functional.arrays import Actions, Flags, Ints, Observations, Rows
+from pgexp.learning import finite
+from pgexp.learning.algorithm import DivergenceError
 from pgexp.learning.policy import Policy
+from pgexp.learning.steps import Position, Step
 from pgexp.networks.parameters import Parameters, select
 from pgexp.schema.streams import Key, generator, integer
 
@@ -24,44 +26,15 @@ StreamOf = Callable[[int, str, int], Key]
 """Gives the stream of a slot's row, for a purpose ("env" or "action") in an episode."""
 
 
-class Step(NamedTuple):
-    """One step of M rows: where they stood and what they did, and what came of it."""
-
-    rows: Rows  # [M]
-    observations: Observations  # [M, O]
-    actions: Actions  # [M] or [M, D], as the policy sampled them
-    rewards: Floats  # [M], raw
-    terminated: Flags  # [M], the episode ended by itself
-    truncated: Flags  # [M], a time limit cut it, and it had not ended by itself
-
-    @property
-    def ended(self) -> Rows:
-        """The rows whose episode is over."""
-        return self.rows[self.terminated | self.truncated]
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where one run's N slots stand between two batches.
-
-    In batches of whole episodes only the episodes' numbers count. A segment may leave episodes open; for these the
-    actions taken say where they stand, since an episode is played again by them from its seed.
-    """
-
-    episode: Ints  # [N], the episode each slot played last, or plays; -1 before the first
-    time: Ints  # [N], the steps taken in an open episode, else 0
-    actions: Actions  # [sum of time, ...], slot after slot, as the environment was given them
-    returns: Floats  # [N], the raw rewards received in an open episode, else 0
-    observations: Observations  # [N, O], what each slot sees
-    memory: Observations  # [N, Z]
-
-
 class ReplayError(Exception):
     """An environment did not play an episode again as it had been played."""
 
 
 class Rollout:
-    """R x N slots of an environment advancing under R stacked policies. Row r * N + i is slot i of run r."""
+    """R x N slots of an environment advancing under R stacked policies. Row r * N + i is slot i of run r.
+
+    A run of which one row's environment fails is out, with all its rows: neither started nor stepped again.
+    """
 
     def __init__(
         self,
@@ -93,22 +66,30 @@ class Rollout:
         self.episode = np.full(count, -1)  # the episode each row plays
         self.time = np.zeros(count, dtype=np.int64)  # the steps taken in it
         self.returns = np.zeros(count)  # the raw rewards received in it
+        self.failures: dict[int, Exception] = {}  # why a run is out, by run
+        self.sound = np.ones(count, dtype=bool)  # the rows of the other runs
 
     def start(self, rows: Rows) -> None:
-        """Begin the next episode in each of the rows."""
+        """Begin the next episode in each of the rows, but those whose run is out."""
+        rows = rows[self.sound[rows]]
         self.episode[rows] += 1
         self.time[rows] = 0
         self.returns[rows] = 0.0
         self.memory[rows] = 0.0
         seeds = [integer(*self._stream(row, "env", self.episode[row])) for row in rows.tolist()]
-        self.observations[rows] = self._slots.start(rows, seeds)
+        begun = self._slots.start(rows, seeds)
+        self.observations[rows] = begun.observations
+        self._fail(begun.failures)
 
     def follow(self, stacked: Parameters) -> None:
         """Act under these parameters, [R, ...], from now on; after each change of their values they are given anew."""
         self._stacked, self._selected = stacked, ([], {})
 
     def step(self, live: Flags, greedy: bool = False) -> Step:
-        """Take a step in the live rows, [R * N]. A row whose episode has ended waits for `start`."""
+        """Take a step in the live rows, [R * N], of runs that are not out; return that of those that still are not.
+
+        A row whose episode has ended waits for `start`.
+        """
         rows = np.flatnonzero(live)
         runs = np.flatnonzero(live.reshape(self._shape).any(1))
         noise = None if greedy else self._draw(rows, runs)
@@ -122,10 +103,12 @@ class Rollout:
         if self._remembers:
             self._remember(rows, actions)
         result = self._slots.step(rows, actions)
+        if result.failures:
+            self._fail({row: self._cause(row, error) for row, error in result.failures.items()})
         self.observations[rows] = result.observations
         self.time[rows] += 1
         self.returns[rows] += result.rewards
-        return Step(
+        step = Step(
             rows,
             before,
             samples,
@@ -133,6 +116,17 @@ class Rollout:
             result.terminated,
             result.truncated & ~result.terminated,
         )
+        return step.select(self.sound[rows]) if result.failures else step
+
+    def fail(self, run: int, error: Exception) -> None:
+        """Have a run out, for this reason if it is the first."""
+        self.failures.setdefault(run, error)
+        self.sound[run * self._shape[1] : (run + 1) * self._shape[1]] = False
+
+    def require_sound(self) -> None:
+        """Raise what the first environment to fail did, if one has failed."""
+        for error in self.failures.values():
+            raise error
 
     def position(self, run: int) -> Position:
         """Return where a run's slots stand."""
@@ -149,7 +143,10 @@ class Rollout:
         )
 
     def restore(self, run: int, position: Position) -> None:
-        """Let a run's slots stand where they stood, by playing what is open again. Raises ReplayError."""
+        """Let a run's slots stand where they stood, by playing what is open again. Raises ReplayError.
+
+        Where an environment fails, the run is out.
+        """
         rows = run * self._shape[1] + np.arange(self._shape[1])
         if position.episode.shape != rows.shape:
             raise ValueError(f"{len(position.episode)} slots in place of {len(rows)}")
@@ -163,16 +160,34 @@ class Rollout:
         """Release the environments."""
         self._slots.close()
 
+    def _fail(self, failures: Failures) -> None:
+        for row in sorted(failures):
+            self.fail(row // self._shape[1], failures[row])
+
+    def _cause(self, row: int, error: Exception) -> Exception:
+        """Return what is behind an environment's error in a step: it may have shown before that it is broken."""
+        seen = self.observations[row]
+        if np.isfinite(seen).all():
+            return error
+        cause = DivergenceError(f"the environment gave {finite.told(seen)}, and raised {type(error).__name__} after it")
+        cause.__cause__ = error
+        return cause
+
     def _play_again(self, rows: Rows, position: Position) -> None:
         begun = position.episode >= 0
         self.episode[rows] = position.episode - begun
         self.start(rows[begun])
+        if not self.sound[rows].all():
+            return
         first = np.cumsum(position.time) - position.time
         for t in range(int(position.time.max(initial=0))):
             live = np.flatnonzero(position.time > t)
             actions = position.actions[first[live] + t]
             self._remember(rows[live], actions)
             result = self._slots.step(rows[live], actions)
+            self._fail(result.failures)
+            if not self.sound[rows].all():
+                return
             _require_equal(result.terminated | result.truncated, np.zeros(len(live), dtype=bool))
             self.observations[rows[live]] = result.observations
             self.returns[rows[live]] += result.rewards

@@ -4,11 +4,12 @@ from dataclasses import dataclass, fields
 
 from pgexp.functional.trees import Tree, captured, restored
 from pgexp.learning.collector import Collector
+from pgexp.learning.failure import RunError
 from pgexp.learning.learner import Learner
 from pgexp.learning.rollout import ReplayError
 
 
-class StateError(Exception):
+class StateError(RunError):
     """A state that is not of this run, or that can't be captured or gone on from."""
 
 

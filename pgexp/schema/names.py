@@ -57,12 +57,23 @@ def evaluate_metrics(summary: Mapping[str, float]) -> dict[str, float]:
 EVALUATION_RETURN: Final = evaluation_metrics(EVALUATION)[0]
 FINAL_RETURN: Final = evaluation_metrics(FINAL)[0]
 
+# What a configuration's MLflow run says of its seeds' final returns, as pgexp-compare does.
+OVER_SEEDS: Final = "over_seeds/"
+SEEDS_IQM: Final = OVER_SEEDS + "return_iqm"
+SEEDS_MEAN: Final = OVER_SEEDS + "return_mean"
+SEEDS_LOW: Final = OVER_SEEDS + "return_low"  # this and the next: the 95 % interval of the IQM
+SEEDS_HIGH: Final = OVER_SEEDS + "return_high"
+SEEDS: Final = OVER_SEEDS + "seeds"  # how many have a final return
+SEEDS_FAILED: Final = OVER_SEEDS + "failed"  # how many failed, most often before they had one
+
 # Tags of MLflow runs. A role is one of "sweep", "configuration" (its seeds below it) and "run" (one seed).
 TAG_ROLE: Final = "pgexp.role"
 ROLE_SWEEP: Final = "sweep"
 ROLE_CONFIGURATION: Final = "configuration"
 ROLE_RUN: Final = "run"
 TAG_SWEEP: Final = "pgexp.sweep"  # the sweep's id, on the sweep's run and on all below it
+_MEMBER: Final = TAG_SWEEP + "."  # and a sweep's id: a tag of each run of another sweep that this one reuses
+REUSED: Final = "reused"  # its value
 TAG_RECORD: Final = "pgexp.record"  # the id of the recorded folder; runs are looked up by it before they are created
 TAG_KEY: Final = "pgexp.key"  # hash of what decides the run's numbers
 TAG_CONFIGURATION: Final = "pgexp.configuration"  # the same without the seed
@@ -80,6 +91,12 @@ TAG_EXTENDED_EXACTLY: Final = "pgexp.extended_exactly"  # "true": it equals a ru
 TAG_COMMIT: Final = "mlflow.source.git.commit"
 TAG_PARENT: Final = "mlflow.parentRunId"
 
+
+def member_tag(sweep: str) -> str:
+    """Return the tag, whose value is REUSED, of the runs of other sweeps that a sweep counts among its own."""
+    return _MEMBER + sweep
+
+
 # Files of a run's folder.
 RUN_FILE: Final = "run.json"
 CONFIG_FILE: Final = "config.json"
@@ -87,6 +104,7 @@ ROWS_FILE: Final = "rows.jsonl"
 METRICS_FILE: Final = "metrics.parquet"
 TIMINGS_FILE: Final = "timings.parquet"
 LOG_FILE: Final = "run.log"
+ERROR_FILE: Final = "error.txt"  # the traceback of what a run failed of
 CHECKPOINT_FOLDER: Final = "checkpoint"
 EVALUATIONS_FOLDER: Final = "evaluations"
 POLICY_FOLDER: Final = "policy"

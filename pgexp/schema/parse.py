@@ -34,6 +34,7 @@ HANDED_IN: Mapping[str, frozenset[str]] = {
     "baseline": frozenset({"inputs", "shape", "seed", "dtype", "gamma", "scores", "greedy", "shared"}),
     "algorithm": frozenset({"episodes", "diagnostics"}),
     "env.wrappers": frozenset({"env"}),
+    "workers": frozenset(),
 }
 # What a nested option is handed by the option that it stands in, which builds it.
 HANDED_TO_NESTED = frozenset({"inputs", "outputs", "shape", "seed", "dtype", "params"})
@@ -52,7 +53,8 @@ _REFUSED_ARGUMENTS = {
     "differentiable": "the step is not differentiated",
 }
 _VALUES = ("seed", "dtype", "diagnostics")  # the keys of the root that hold a value by themselves
-_ROOT = frozenset(parameters_of(RunConfig)) - {"batch", "choices"}
+_OF_SWEEPS = frozenset({"sweep", "workers"})  # read by schema.sweep
+_ROOT = frozenset(parameters_of(RunConfig)) - {"batch", "choices"} | _OF_SWEEPS
 
 
 def parse(config: Mapping[str, Any], choices: Mapping[str, str] | None = None) -> RunConfig:
@@ -85,6 +87,12 @@ def parse(config: Mapping[str, Any], choices: Mapping[str, str] | None = None) -
     run = RunConfig(**values, **options, **sections, choices=dict(named))
     require_consistent(run)
     return run
+
+
+def parse_option(key: str, given: Any) -> tuple[Option | None, list[Problem]]:
+    """Return one option, that of a key, and what is wrong with it."""
+    reader = _Reader({key: given})
+    return reader.option(key, reader.mapping(key)), reader.problems
 
 
 class _Reader:

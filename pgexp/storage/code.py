@@ -1,18 +1,16 @@
 """The code that a policy takes to act, kept with it: an archive to import from, and pins of what it imports itself."""
 
-import ast
 import io
-import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 from pgexp.schema.names import CODE_FILE, REQUIREMENTS_FILE
-from pgexp.schema.signatures import source
-from pgexp.storage.files import replacing, write_text
+from pgexp.storage.files import SharedFiles, as_bytes
+from pgexp.storage.own_modules import is_known, is_own, place_of, reached, source_of
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _IMPORTED = ("gymnasium", "mlflow", "numpy", "pydantic", "safetensors", "torch")  # by the package, to act
@@ -36,76 +34,37 @@ def collect(modules: frozenset[str]) -> Code:
     """
     package = _PACKAGE.name
     files = {f"{package}/{path.relative_to(_PACKAGE).as_posix()}": path for path in _PACKAGE.rglob("*.py")}
-    own, installed = _reached(modules)
     distributions = metadata.packages_distributions()
+    own, installed = _reached(modules, distributions.keys())
     names = {name for top in installed for name in distributions[top]}.union(_IMPORTED)
     pins = {name.lower(): f"{name}=={metadata.version(name).partition('+')[0]}" for name in names}
     return Code(_zipped(files | own), tuple(pins[name] for name in sorted(pins)))
 
 
-def write(code: Code, folder: Path) -> None:
-    """Write the code into its place in a run's folder."""
-    with replacing(folder / CODE_FILE) as draft:
-        draft.write_bytes(code.archive)
-    write_text(folder / REQUIREMENTS_FILE, "".join(f"{pin}\n" for pin in code.requirements))
+def write(code: Code, folder: Path, files: SharedFiles | None = None) -> None:
+    """Write the code into its place in a run's folder; `files` has written that of the sweep's other runs."""
+    shared = files or SharedFiles()
+    shared.write(folder / CODE_FILE, code.archive)
+    shared.write(folder / REQUIREMENTS_FILE, as_bytes("".join(f"{pin}\n" for pin in code.requirements)))
 
 
-def _reached(modules: frozenset[str]) -> tuple[dict[str, Path], set[str]]:
+def _reached(modules: frozenset[str], distributions: Collection[str]) -> tuple[dict[str, Path], set[str]]:
     """Follow imports from some modules: return the user's files, by their place, and what is installed."""
-    distributions = metadata.packages_distributions()
     files: dict[str, Path] = {}
     installed: set[str] = set()
-    known = sys.stdlib_module_names | {_PACKAGE.name}
-    waiting, seen = [*modules], set[str]()
-    while waiting:
-        name = waiting.pop()
+    for name, path in reached(modules, is_own):
         top = name.partition(".")[0]
-        if name in seen or top in known:
-            continue
-        seen.add(name)
-        path = _source(name)
-        if path is not None and not _is_installed(path):
-            place = Path(*name.split("."))
-            files[str(place / path.name if path.name == "__init__.py" else place.with_suffix(".py"))] = path
-            waiting += [*_imports(name, path), *_parents(name)]
-        elif top in distributions and not _is_own(top):
+        if path is not None and is_own(name, path):
+            files[place_of(name, path)] = path
+        elif top in distributions and not is_known(top) and not _has_own(top):
             installed.add(top)
     return files, installed
 
 
-def _source(module: str) -> Path | None:
-    try:
-        return source(module)
-    except LookupError:  # an extension, a package without a file of its own, or no module: a name in one
-        return None
-
-
-def _is_own(top: str) -> bool:
-    path = _source(top)
-    return path is not None and not _is_installed(path)
-
-
-def _is_installed(path: Path) -> bool:
-    return not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
-
-
-def _imports(module: str, path: Path) -> Iterator[str]:
-    """Yield the modules that a module imports, and the names that it takes from them: these may be modules, too."""
-    parts = module.split(".")
-    package = parts if path.name == "__init__.py" else parts[:-1]
-    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            origin = ".".join([*above, *filter(None, [node.module])])
-            yield origin
-            yield from (f"{origin}.{alias.name}" for alias in node.names)
-
-
-def _parents(module: str) -> list[str]:
-    parts = module.split(".")
-    return [".".join(parts[:length]) for length in range(1, len(parts))]
+def _has_own(top: str) -> bool:
+    """Return whether the user's own module of a name stands before the installed one."""
+    path = source_of(top)
+    return path is not None and is_own(top, path)
 
 
 def _zipped(files: dict[str, Path]) -> bytes:

@@ -8,6 +8,7 @@ A store that fails is tried again, ever more seldom, for as long as the parent h
 """
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ from pgexp.storage.sink import SinkState
 SINK_LOCK: Final = ".sink.lock"  # of a record's folder: held by the one process that drains it
 _PERIOD = 0.5  # seconds between two looks at the spools
 _LONGEST = 15.0  # seconds between two tries of a store that fails
+_FEW = 50  # runs that are made without a word about it
 _STDIN, _STDOUT = 0, 1
 _MESSAGE_LENGTH = 400  # with it a line fits the 4,096 bytes that a pipe takes whole or not at all
 
@@ -78,13 +80,15 @@ def _record(folder: Path, parent: int) -> Iterator[SinkState]:
 def _follow(record: Record, parent: int) -> Iterator[SinkState]:
     from pgexp.storage.mlflow_sink import STORE_ERRORS, MlflowSink  # takes seconds, and no parent wants it
 
+    gc.freeze()  # a million objects of modules, which each collection would go through: a fifth of the sink's time
     sink = MlflowSink(record)
     pause, let_go = _PERIOD, False
     state = SinkState("opening", runs=len(record.runs))
     while not state.final:
         try:
-            if not sink.is_open:
-                sink.open()
+            for stand in () if sink.is_open else sink.opening():
+                if stand >= state.opened + _FEW:
+                    yield (state := replace(state, opened=stand))
             for _ in sink.drain(kill=let_go):
                 yield (state := SinkState("recording", sink.ended, state.runs, sink.rows))
             state = SinkState("done" if let_go or sink.over else "recording", sink.ended, state.runs, sink.rows)

@@ -31,6 +31,27 @@ def replacing(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+class SharedFiles:
+    """Writes files of which many are alike: those of one content are one file on the disk, under all of their names.
+
+    So the runs of a sweep share what they have in common, as long as nobody writes into a file where it stands. Where
+    the file system has no further name for a file, there is another file.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[bytes, Path] = {}
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Write a file as `replacing` does."""
+        with replacing(path) as draft:
+            try:
+                draft.hardlink_to(self._written[content])
+            except (KeyError, OSError):
+                draft.unlink(missing_ok=True)  # a killed process's, which may be another file's name, too
+                draft.write_bytes(content)
+                self._written[content] = path
+
+
 def remove_drafts(folder: Path) -> None:
     """Remove what writers left in a folder that were killed; nobody else may write there meanwhile."""
     for path in folder.glob(".*"):
@@ -38,15 +59,25 @@ def remove_drafts(folder: Path) -> None:
             path.unlink()
 
 
+def as_bytes(text: str) -> bytes:
+    """Return a text as UTF-8; what was read with ``surrogateescape`` goes back to the bytes that it was."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def as_json(value: Any) -> str:
+    """Return plain JSON for people to read: sorted, indented, and refused where it holds NaN or infinity."""
+    return json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text as UTF-8; what was read with ``surrogateescape`` goes back to the bytes that it was."""
+    """Write a text as bytes."""
     with replacing(path) as draft:
-        draft.write_bytes(text.encode("utf-8", "surrogateescape"))
+        draft.write_bytes(as_bytes(text))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write plain JSON for people to read: sorted, indented, and refused where it holds NaN or infinity."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    """Write a value as JSON."""
+    write_text(path, as_json(value))
 
 
 def require_below(name: str) -> None:

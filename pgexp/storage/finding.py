@@ -10,7 +10,17 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from pgexp.schema.errors import ConfigError, Problem
-from pgexp.schema.names import CONFIG_FILE, RECORD_FILE, ROLE_RUN, ROLE_SWEEP, TAG_FOLDER, TAG_ROLE, TAG_SWEEP
+from pgexp.schema.names import (
+    CONFIG_FILE,
+    RECORD_FILE,
+    REUSED,
+    ROLE_RUN,
+    ROLE_SWEEP,
+    TAG_FOLDER,
+    TAG_ROLE,
+    TAG_SWEEP,
+    member_tag,
+)
 from pgexp.storage.secrets import mask_uri
 from pgexp.storage.store_uri import full_uri
 
@@ -102,7 +112,8 @@ def _runs_below(name: str, folder: Path) -> tuple[Path, ...]:
         record = read(folder)
     except ValueError as error:
         raise _problem("sweep", str(error)) from error
-    return tuple(run for run in map(record.folder_of, record.runs) if (run / CONFIG_FILE).is_file())
+    folders = [*map(record.folder_of, record.runs), *(Path(run.folder) for run in record.reused)]
+    return tuple(run for run in folders if (run / CONFIG_FILE).is_file())
 
 
 @contextmanager
@@ -138,17 +149,17 @@ def _sweep_by_id(name: str, uri: str) -> Iterator[FoundSweep]:
 
 
 def _runs_of(client: "MlflowClient", name: str) -> "list[Run]":
-    """Return all runs of the sweep of that id, or whose own run has that id, in the order of their names."""
+    """Return all runs of the sweep of that id, or whose own run has that id, in the order of their names.
+
+    Those of other sweeps that it reuses are among them.
+    """
+    from pgexp.storage.mlflow_client import found_runs
+
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     sweep = client.get_run(name).data.tags.get(TAG_SWEEP, name) if _RUN_ID.fullmatch(name) else name
-    found: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs(experiments, f"tags.`{TAG_SWEEP}` = '{sweep}'", page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return sorted(found, key=lambda run: str(run.info.run_name))
+    conditions = (f"tags.`{TAG_SWEEP}` = '{sweep}'", f"tags.`{member_tag(sweep)}` = '{REUSED}'")
+    found = [run for condition in conditions for run in found_runs(client, experiments, condition)]
+    return sorted(found, key=lambda run: str(run.info.run_name))
 
 
 def _download(client: "MlflowClient", run: "Run", folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""File locks: one process at a time trains a folder, drains it, or makes a store.
+"""File locks: one command at a time trains a folder, drains it, or makes a store; its workers share one.
 
 They are POSIX record locks, which belong to a process: they end with it however it ends, and no child inherits them.
 The file stays where it is, since to remove it would let two processes lock two files of one name.
@@ -24,18 +24,18 @@ class BlockedError(Exception):
 
 
 @contextmanager
-def held(path: Path, wait: bool = False) -> Iterator[None]:
+def held(path: Path, wait: bool = False, shared: bool = False) -> Iterator[None]:
     """Hold the lock of that file, which is made if need be, for as long as the block runs.
 
-    Where another process holds it, wait for that process, or else raise BlockedError. An OSError says that the file
-    can't be written, or that its file system has no locks.
+    Where another process holds it, wait for that process, or else raise BlockedError; only processes that all share it
+    hold it together. An OSError says that the file can't be written, or that its file system has no locks.
     """
     path = path.resolve()
     if path in _mine:
         raise BlockedError(path, _mine[path])
     with path.open("a+b") as file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.lockf(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except (BlockingIOError, PermissionError) as error:  # which one depends on the system
             raise BlockedError(path, _holder(path)) from error
         file.truncate(0)

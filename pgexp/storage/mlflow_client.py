@@ -5,6 +5,7 @@ MLflow reads its environment while it is imported, so whatever needs MLflow impo
 
 import os
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pgexp.storage.files import replacing
@@ -15,7 +16,7 @@ os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it prints the s
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # Alembic's too
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # by default a call fails after 4 minutes
 
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.entities import Metric, Param, Run, RunInfo, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,14 +27,19 @@ __all__ = [
     "MlflowException",
     "Param",
     "Run",
+    "RunInfo",
     "RunTag",
     "SQLAlchemyError",
     "ViewType",
     "artifact_location",
     "connect",
+    "found_runs",
+    "param_texts",
 ]
 
 _SQLITE = "sqlite:///"
+_PAGE = 1000  # runs asked for at once
+_PARAM_LENGTH = 6000  # MLflow's limit, beyond which it cuts without a word
 
 
 def connect(uri: str) -> MlflowClient:
@@ -56,6 +62,24 @@ def _make(database: Path) -> None:
         if not database.exists():
             with replacing(database) as draft:
                 MlflowClient(f"{_SQLITE}{draft}")
+
+
+def found_runs(
+    client: MlflowClient, experiments: Sequence[str], condition: str, stage: int = ViewType.ACTIVE_ONLY
+) -> Iterator[Run]:
+    """Yield the runs of some experiments that meet a condition, the newest first, page by page."""
+    token = None
+    while True:
+        page = client.search_runs(list(experiments), condition, stage, _PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def param_texts(params: Mapping[str, object]) -> dict[str, str]:
+    """Return parameters as MLflow keeps them."""
+    return {name: str(value)[:_PARAM_LENGTH] for name, value in params.items()}
 
 
 def artifact_location(uri: str) -> str | None:

@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from pgexp.schema.names import ROWS_FILE, TAG_DRAINED, TAG_NONFINITE, TAG_REASON
+from pgexp.schema.names import FINAL_RETURN, ROWS_FILE, TAG_DRAINED, TAG_NONFINITE, TAG_REASON
 from pgexp.storage.mlflow_client import Metric, MlflowClient, MlflowException, Run, RunTag
 from pgexp.storage.mlflow_files import log_files
 from pgexp.storage.mlflow_model import log_model
+from pgexp.storage.record import RunRecord
 from pgexp.storage.spool import End, Item, Row, SpoolReader
 from pgexp.storage.tables import write_tables
 from pgexp.storage.thinning import Thinning
@@ -22,10 +23,13 @@ _MISSING = "RESOURCE_DOES_NOT_EXIST"
 class MlflowSeed:
     """Brings one run's spool to its MLflow run; a call that the store interrupts may be made again."""
 
-    def __init__(self, client: MlflowClient, run: Run, folder: Path, points: int) -> None:
+    def __init__(self, client: MlflowClient, run: Run, record: RunRecord, folder: Path, points: int) -> None:
         """Go on from what the store has of the run."""
         self._client = client
-        self._id = run.info.run_id
+        self.seed = record.seed
+        self._params = record.params
+        self.run_id = run.info.run_id
+        self._info = run.info
         self._folder = folder
         self._spool = SpoolReader(folder / ROWS_FILE)
         self._thinning = Thinning(points)
@@ -38,6 +42,8 @@ class MlflowSeed:
         self._time = run.info.start_time
         self._pending: list[Metric] = []
         self._end: End | None = None
+        self._told: list[RunTag] = []  # the tags that the store was last given
+        self.score: float | None = run.data.metrics.get(FINAL_RETURN)  # of its final evaluation, once there is one
         self.rows = 0  # that the store has
         self.ended: End | None = None
 
@@ -83,6 +89,8 @@ class MlflowSeed:
     def _count(self, row: Row) -> None:
         self._read_rows += 1
         self._nonfinite += sum(not math.isfinite(value) for value in row.metrics.values())
+        if math.isfinite(score := row.metrics.get(FINAL_RETURN, math.nan)):
+            self.score = score
         shown = self._thinning.choose(row)
         if self._read_rows > self._drained:
             self._keep(row, shown)
@@ -96,7 +104,7 @@ class MlflowSeed:
         """Take back the end that the store has of a run that was resumed since."""
         if self.ended is None and self._stored[0] != _RUNNING:
             self._drop_reason()
-            self._client.update_run(self._id, status=_RUNNING)
+            self._client.update_run(self.run_id, status=_RUNNING)
             self._stored = (_RUNNING, None)
 
     def _bring(self) -> None:
@@ -116,7 +124,8 @@ class MlflowSeed:
             tags = self._tags()
             batch = self._pending[: _BATCH - len(tags)]
             last = len(batch) == len(self._pending)
-            self._client.log_batch(self._id, batch, tags=tags if last else ())
+            self._client.log_batch(self.run_id, batch, tags=tags if last else ())
+            self._told = tags if last else []
             del self._pending[: len(batch)]
 
     def _tags(self) -> list[RunTag]:
@@ -132,20 +141,21 @@ class MlflowSeed:
     def _finish(self, end: End) -> None:
         if not self._damaged:
             write_tables(self._folder)
-        log_files(self._client, self._id, self._folder)
+        log_files(self._client, self._info, self._folder)
         if end.status == "FINISHED":
-            log_model(self._client, self._id, self._folder)
-        self._client.log_batch(self._id, tags=self._tags())
+            log_model(self._client, self._info, self._params, self._folder)
+        if (tags := self._tags()) != self._told:
+            self._client.log_batch(self.run_id, tags=tags)
         if not end.reason:
             self._drop_reason()
-        self._client.set_terminated(self._id, end.status, end.time)
+        self._client.set_terminated(self.run_id, end.status, end.time)
         self._stored = (end.status, end.time)
 
     def _drop_reason(self) -> None:
         if not self._has_reason:
             return
         try:
-            self._client.delete_tag(self._id, TAG_REASON)
+            self._client.delete_tag(self.run_id, TAG_REASON)
         except MlflowException as error:
             if error.error_code != _MISSING:  # an earlier call, whose answer was lost, may have deleted it
                 raise

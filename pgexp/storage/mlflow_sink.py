@@ -5,47 +5,21 @@ of the first and adds what is missing. One process drains a record: whoever make
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
+from pgexp.storage import recorded
 from pgexp.storage.mlflow_client import MlflowClient, MlflowException, Run, SQLAlchemyError, connect
 from pgexp.storage.mlflow_experiment import open_experiment
-from pgexp.storage.mlflow_files import log_files
+from pgexp.storage.mlflow_parents import ConfigurationScores, Parent, ParentStatus
+from pgexp.storage.mlflow_reused import mark_reused
 from pgexp.storage.mlflow_runs import MlflowRuns
 from pgexp.storage.mlflow_seed import MlflowSeed
-from pgexp.storage.record import Record, RunRecord
-from pgexp.storage.spool import End, Status
+from pgexp.storage.record import Record, ReusedRun, RunRecord
 from pgexp.storage.store_uri import full_uri
 
 STORE_ERRORS: Final = (MlflowException, SQLAlchemyError, OSError)  # a lost server, a locked database: try again
 
 _OUTAGES = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")  # the other codes are about one run
-
-
-class _Parent:
-    """A run of MLflow whose status follows from those of the seeds below it."""
-
-    def __init__(self, client: MlflowClient, run: Run, seeds: Sequence[MlflowSeed], folder: Path | None) -> None:
-        """Go on from what the store has of the run; the files of a folder, if it has one, are logged with it."""
-        self._client = client
-        self._id = run.info.run_id
-        self._seeds = seeds
-        self._folder = folder
-        self._stored = (run.info.status, run.info.end_time)
-
-    def follow(self) -> None:
-        """End the run once all seeds have, and let it go on with the first that does."""
-        ends = [seed.ended for seed in self._seeds if seed.ended is not None]
-        if len(ends) == len(self._seeds):
-            end = (_joint_status(ends), max(end.time for end in ends))
-            if self._stored != end:
-                if self._folder is not None:
-                    log_files(self._client, self._id, self._folder)
-                self._client.set_terminated(self._id, *end)
-                self._stored = end
-        elif self._stored[0] != "RUNNING":
-            self._client.update_run(self._id, status="RUNNING")
-            self._stored = ("RUNNING", None)
 
 
 class MlflowSink:
@@ -56,7 +30,10 @@ class MlflowSink:
         self._record = record
         self._runs: MlflowRuns | None = None
         self._seeds: list[MlflowSeed] = []
-        self._parents: list[_Parent] = []  # lower ones first
+        self._above: dict[int, Sequence[Parent]] = {}  # a configuration's, by the index of its last seed
+        self._parents: Sequence[Parent] = ()  # all of them, lower ones first
+        self.ended = 0  # how many runs have ended, as far as MLflow knows
+        self.rows = 0  # how many rows of the spools the store has
         self.over = False  # every run has ended, and so have those above them
         self._next = 0  # the seed to begin with: one at which the store always fails holds up no other
 
@@ -65,47 +42,53 @@ class MlflowSink:
         """Whether all runs stand in the store."""
         return self._runs is not None
 
-    @property
-    def ended(self) -> int:
-        """How many runs have ended, as far as MLflow knows."""
-        return sum(seed.ended is not None for seed in self._seeds)
-
-    @property
-    def rows(self) -> int:
-        """How many rows of the spools the store has."""
-        return sum(seed.rows for seed in self._seeds)
-
     def open(self) -> None:
         """Make the store's schema, the experiment and all runs, or find them again."""
+        for _ in self.opening():
+            pass
+
+    def opening(self) -> Iterator[int]:
+        """Do as `open` does, and yield how many runs stand, as they do."""
         tracking = self._record.tracking
         uri = full_uri(tracking.uri)
         client = connect(uri)
-        runs = MlflowRuns(client, open_experiment(client, uri, tracking.experiment), self._record)
-        self._seeds, self._parents = [], []
+        experiment = open_experiment(client, uri, tracking.experiment)
+        runs = MlflowRuns(client, experiment, self._record)
+        self._seeds, self._above = [], {}
+        self.rows = self.ended = 0
         if self._record.sweep is None:
-            self._add(client, self._record.runs, runs.seeds(self._record.runs, None))
+            self._parents = ()
+            self._add(client, self._record.runs[0], runs.seed(self._record.runs[0], None))
         else:
-            sweep = runs.sweep()
-            groups = _by_configuration(self._record.runs)
-            for group, configuration in zip(groups, runs.configurations(groups, sweep), strict=True):
-                added = self._add(client, group, runs.seeds(group, configuration))
-                self._parents.append(_Parent(client, configuration, added, None))
-            self._parents.append(_Parent(client, sweep, self._seeds, self._record.folder))
+            yield from self._open_sweep(client, experiment, runs, self._record.sweep)
+        runs.settle()
         self._runs = runs
 
-    def _add(self, client: MlflowClient, records: Sequence[RunRecord], runs: Sequence[Run]) -> list[MlflowSeed]:
-        points = self._record.tracking.points
-        added = [
-            MlflowSeed(client, run, self._record.folder_of(record), points)
-            for record, run in zip(records, runs, strict=True)
-        ]
-        self._seeds += added
-        return added
+    def _open_sweep(self, client: MlflowClient, experiment: str, runs: MlflowRuns, sweep_id: str) -> Iterator[int]:
+        """Make the runs from the top down, so that each has one above it, whenever the sink is killed."""
+        top = runs.sweep()
+        groups = _by_configuration([*self._record.runs, *self._record.reused])
+        marked = mark_reused(client, experiment, sweep_id, self._record.reused)
+        parents: list[Parent] = []
+        for number, group in enumerate(groups, 1):
+            above = runs.configuration(group, top)
+            seeds = [self._add(client, run, runs.seed(run, above)) for run in group if isinstance(run, RunRecord)]
+            reused = [run for run in group if isinstance(run, ReusedRun) and run.run_id in marked]
+            both = (ConfigurationScores(client, above, seeds, reused), ParentStatus(client, above, seeds, None))
+            self._above |= {len(self._seeds) - 1: both} if seeds else {}
+            parents += both
+            yield number + len(self._seeds)
+        self._parents = [*parents, ParentStatus(client, top, self._seeds, self._record.folder)]
+
+    def _add(self, client: MlflowClient, record: RunRecord, run: Run) -> MlflowSeed:
+        folder, points = self._record.folder_of(record), self._record.tracking.points
+        self._seeds.append(MlflowSeed(client, run, record, folder, points))
+        return self._seeds[-1]
 
     def drain(self, kill: bool = False) -> Iterator[None]:
-        """Bring over what was appended since the last time, and yield after each seed.
+        """Bring over what was appended since the last time, and yield after each seed that got on.
 
-        With `kill`, what has not ended will not go on, and is marked as killed. One refused seed holds up no other;
+        With `kill`, what has not ended will not go on, and is marked as killed. One refused run holds up no other;
         what it was refused for is raised at the end.
         """
         assert self._runs is not None
@@ -114,24 +97,35 @@ class MlflowSink:
         for index in [(self._next + i) % count for i in range(count)]:
             seed = self._seeds[index]
             try:
-                seed.kill() if kill else seed.drain()
+                if seed.ended is None and self._bring(seed, kill):
+                    yield
+                for parent in self._above.get(index, ()):
+                    parent.follow()
             except STORE_ERRORS as error:
                 if _is_outage(error):
                     self._next = (index + 1) % count
                     raise
                 refused.append(error)
-            yield
         for parent in self._parents:
             parent.follow()
         if refused:
             raise refused[0]
         if self.ended == count:
-            self._runs.look_up(restore=False)  # a server that hung may have made a run twice since
+            self._runs.delete_twins()
             self.over = True
+            recorded.mark(self._record)
+
+    def _bring(self, seed: MlflowSeed, kill: bool) -> bool:
+        """Bring over what a run has appended; return whether it had."""
+        rows = seed.rows
+        seed.kill() if kill else seed.drain()
+        self.rows += seed.rows - rows
+        self.ended += seed.ended is not None
+        return seed.rows > rows or seed.ended is not None
 
 
-def _by_configuration(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
-    groups: dict[str, list[RunRecord]] = {}
+def _by_configuration(runs: Sequence[RunRecord | ReusedRun]) -> list[list[RunRecord | ReusedRun]]:
+    groups: dict[str, list[RunRecord | ReusedRun]] = {}
     for run in runs:
         groups.setdefault(run.configuration, []).append(run)
     return list(groups.values())
@@ -140,9 +134,3 @@ def _by_configuration(runs: Sequence[RunRecord]) -> list[list[RunRecord]]:
 def _is_outage(error: Exception) -> bool:
     """Return whether it is the store that fails: then every other run would wait for it in vain, too."""
     return isinstance(error, MlflowException) and error.error_code in _OUTAGES
-
-
-def _joint_status(ends: Sequence[End]) -> Status:
-    """Return how runs ended together: killed if any was, failed if all did."""
-    statuses = {end.status for end in ends}
-    return "KILLED" if "KILLED" in statuses else "FAILED" if statuses == {"FAILED"} else "FINISHED"

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 from pgexp.schema.names import PROVENANCE_FOLDER
-from pgexp.storage.files import read_json, write_json, write_text
+from pgexp.storage.files import SharedFiles, as_bytes, as_json, read_json, write_json
 from pgexp.storage.git import GitState, git_state, is_tracked, repository_of
 from pgexp.storage.machine import Machine, machine
 from pgexp.storage.own_modules import standing
@@ -40,6 +41,20 @@ class Provenance:
     command: str  # secrets masked
     started: str  # UTC, when this was collected
 
+    @cached_property
+    def contents(self) -> Mapping[str, bytes]:
+        """Its files, by name, but the one that tells the runs of a sweep apart."""
+        is_home = self.git == self.home
+        texts = _git_texts(self.git, _HERE, {"code": self.code, "pgexp": is_home})
+        if not is_home and self.home.repository is not None:
+            texts |= _git_texts(self.home, _HOME, {})
+        texts |= {f"{MODULES_FOLDER}/{place}": text for place, text in self.modules.items()}
+        texts[_PACKAGES] = "".join(f"{package}\n" for package in self.packages)
+        if self.lock is not None:
+            texts[LOCK_FILE] = self.lock
+        texts[_MACHINE] = as_json(self.machine)
+        return {name: as_bytes(text) for name, text in texts.items()}
+
 
 def collect(cwd: Path, modules: Mapping[str, Path]) -> Provenance:
     """Collect the provenance of a run that starts now in a folder, with some modules of the user's own."""
@@ -58,19 +73,21 @@ def collect(cwd: Path, modules: Mapping[str, Path]) -> Provenance:
     )
 
 
-def write(provenance: Provenance, folder: Path, run: RunRecord | None = None, sweep: str | None = None) -> None:
-    """Write a provenance into its place in a run's or a sweep's folder, with the run's keys and its sweep's id."""
+def write(
+    provenance: Provenance,
+    folder: Path,
+    run: RunRecord | None = None,
+    sweep: str | None = None,
+    files: SharedFiles | None = None,
+) -> None:
+    """Write a provenance into its place in a run's or a sweep's folder, with the run's keys and its sweep's id.
+
+    `files` has written that of the sweep's other runs, which share all but the keys.
+    """
     folder = folder / PROVENANCE_FOLDER
-    is_home = provenance.git == provenance.home
-    _write_git(provenance.git, folder, _HERE, {"code": provenance.code, "pgexp": is_home})
-    if not is_home and provenance.home.repository is not None:
-        _write_git(provenance.home, folder, _HOME, {})
-    for place, text in provenance.modules.items():
-        write_text(folder / MODULES_FOLDER / place, text)
-    write_text(folder / _PACKAGES, "".join(f"{package}\n" for package in provenance.packages))
-    if provenance.lock is not None:
-        write_text(folder / LOCK_FILE, provenance.lock)
-    write_json(folder / _MACHINE, provenance.machine)
+    shared = files or SharedFiles()
+    for name, content in provenance.contents.items():
+        shared.write(folder / name, content)
     keys = {"key": run.key, "configuration": run.configuration, "sweep": sweep} if run else {}
     origin = {"command": provenance.command, "started": provenance.started, "lock": provenance.lock is not None}
     write_json(folder / _ORIGIN, origin | keys)
@@ -129,11 +146,11 @@ def _states(cwd: Path) -> tuple[GitState, GitState]:
     return here, here if root is not None and str(root) == here.repository else git_state(_PACKAGE)
 
 
-def _write_git(state: GitState, folder: Path, name: str, more: Mapping[str, Any]) -> None:
+def _git_texts(state: GitState, name: str, more: Mapping[str, Any]) -> dict[str, str]:
+    """Return the files that tell of a repository's state, by name."""
     about = {"repository": state.repository, "commit": state.commit, "dirty": state.dirty, "untracked": state.untracked}
-    write_json(folder / f"{name}.json", {**about, **more})
-    if state.diff:
-        write_text(folder / f"{name}.diff", state.diff)
+    told = {f"{name}.json": as_json({**about, **more})}
+    return told | {f"{name}.diff": state.diff} if state.diff else told
 
 
 def _read_git(folder: Path, name: str) -> tuple[dict[str, Any], GitState]:

@@ -5,6 +5,7 @@ It is written before training starts. From then on, whoever knows the folder can
 
 import math
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,27 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
+class ReusedRun:
+    """A run that finished before in another sweep, or by itself, and is taken into this one as it is."""
+
+    folder: str  # absolute: its own
+    record: str
+    run_id: str  # of its MLflow run, which stays where it is
+    name: str
+    key: str
+    configuration: str
+    configuration_name: str  # as this sweep calls it
+    seed: int
+    params: dict[str, str | int | float | bool]
+    score: float | None  # its final mean return
+
+
+@dataclass(frozen=True)
 class Record:
-    """Everything that one command trains: a sweep of runs, or a single run, which has no sweep."""
+    """Everything that one command trains: a sweep of runs, or a single run, which has no sweep.
+
+    A sweep may grow: its record is then written again, with more runs.
+    """
 
     folder: Path  # not in the file: a record is where it stands
     sweep: str | None
@@ -51,16 +71,25 @@ class Record:
     tracking: Tracking
     runs: tuple[RunRecord, ...]
     tags: dict[str, str]  # of every MLflow run of the record
+    settings: dict[str, Any] | None = None  # a sweep's: how it is packed, and what works on it
+    reused: tuple[ReusedRun, ...] = ()  # older records do not say; a sweep may be made of these alone
 
     def __post_init__(self) -> None:
         """Refuse what could not be told apart afterwards."""
         if self.sweep is None and len(self.runs) != 1:
             raise ValueError(f"a record without a sweep holds exactly one run, not {len(self.runs)}")
+        if self.sweep is None and self.reused:
+            raise ValueError("a record without a sweep reuses no run")
         for identity in ("folder", "record"):
-            if len({getattr(run, identity) for run in self.runs}) != len(self.runs):
+            if len({getattr(run, identity) for run in self.members}) != len(self.members):
                 raise ValueError(f"two runs share a {identity}")
         for run in self.runs:
             require_below(run.folder)
+
+    @property
+    def members(self) -> tuple[RunRecord | ReusedRun, ...]:
+        """All its runs: those that it trains, and after them those that it reuses."""
+        return self.runs + self.reused
 
     def folder_of(self, run: RunRecord) -> Path:
         """Return the folder of one of the record's runs."""
@@ -89,8 +118,9 @@ def write(record: Record) -> None:
     fields = asdict(record)
     del fields["folder"]
     fields["tracking"]["uri"] = mask_uri(record.tracking.uri)
+    for run_fields in (*fields["runs"], *fields["reused"]):
+        run_fields["params"] = {name: _plain(value) for name, value in run_fields["params"].items()}
     for run, run_fields in zip(record.runs, fields["runs"], strict=True):
-        run_fields["params"] = {name: _plain(value) for name, value in run.params.items()}
         write_json(record.folder_of(run) / RUN_FILE, run_fields)
     write_json(record.folder / RECORD_FILE, fields)
 
@@ -108,14 +138,22 @@ def read(folder: Path) -> Record:
 def record_of(run_folder: Path) -> Record | None:
     """Return the record that the run of a folder is of, or None where there is none in that folder or above it."""
     for folder in (run_folder, *run_folder.parents):
-        if (folder / RECORD_FILE).is_file():
+        path = folder / RECORD_FILE
+        if path.is_file():
+            stood = path.stat()
             try:
-                record = read(folder)
+                record, ours = _with_folders(folder, stood.st_ino, stood.st_mtime_ns, stood.st_size)
             except ValueError:
                 return None
-            ours = {record.folder_of(run).resolve() for run in record.runs}
             return record if run_folder.resolve() in ours else None
     return None
+
+
+@lru_cache(maxsize=4)
+def _with_folders(folder: Path, *state: int) -> tuple[Record, frozenset[Path]]:
+    """Read a folder's record, in one state of its file: a sweep's is long, and looked at for each of its runs."""
+    record = read(folder)
+    return record, frozenset(record.folder_of(run).resolve() for run in record.runs)
 
 
 def _plain(value: Any) -> Any:

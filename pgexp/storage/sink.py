@@ -31,6 +31,7 @@ class SinkState:
     ended: int = 0  # runs whose end is recorded
     runs: int = 0
     rows: int = 0  # rows brought over
+    opened: int = 0  # while it opens: runs, and others above them, that stand in the store
     message: str = ""  # why the store could not be written to when it was last tried; empty when it could
 
     @property

@@ -101,6 +101,7 @@ class SpoolReader:
         self._path = path
         self._lines = 0
         self._offset = 0
+        self._seen = (0, 0)  # the file's size and time of change at the last look: of ten thousand spools, few grow
 
     @property
     def offset(self) -> int:
@@ -109,8 +110,11 @@ class SpoolReader:
 
     def read(self) -> list[Item]:
         """Return what was completed since the last call; a ValueError names the file and line of damage."""
+        if (state := self._state()) == self._seen:
+            return []
         *lines, _incomplete = self._unread().split(b"\n")
         items = [self._item(line, number) for number, line in enumerate(lines, self._lines + 1)]
+        self._seen = state
         self._lines += len(lines)
         self._offset += sum(len(line) + 1 for line in lines)
         return items
@@ -128,6 +132,13 @@ class SpoolReader:
         self._offset += sum(len(line) + 1 for line in lines[: len(items)])
         return items
 
+    def _state(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_size, found.st_mtime_ns
+
     def _unread(self) -> bytes:
         if not self._path.exists():
             return b""
@@ -137,10 +148,23 @@ class SpoolReader:
 
     def _item(self, line: bytes, number: int) -> Item:
         try:
-            return _decode(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            start = line[:100].decode(errors="replace")
-            raise ValueError(f"{self._path}, line {number}: not a line of a spool: {start}") from error
+            return decode(line)
+        except ValueError as error:
+            raise ValueError(f"{self._path}, line {number}: {error}") from error
+
+
+def decode(line: bytes) -> Item:
+    """Return what a spool's line says; a ValueError says that it is damaged."""
+    try:
+        return _decode(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"not a line of a spool: {line[:100].decode(errors='replace')}") from error
+
+
+def is_complete(path: Path) -> bool:
+    """Return whether nothing is left to do of a spool's run. A ValueError names the file and line of damage."""
+    items = SpoolReader(path).read()
+    return bool(items) and isinstance(items[-1], End) and items[-1].complete
 
 
 def _encode(value: float) -> float | str:

@@ -1,5 +1,6 @@
 """Brings a record to MLflow after the fact, whatever its own sink came to."""
 
+import gc
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from pgexp.storage.draining import SINK_LOCK
 from pgexp.storage.locking import BlockedError, blocked, held
 from pgexp.storage.record import Record, read
 
-TRAINING_LOCK: Final = ".lock"  # of a record's folder and of its runs': held by the process that trains them
+TRAINING_LOCK: Final = ".lock"  # of a record's folder and of its runs': held by the command that trains them
+WORKERS_LOCK: Final = ".workers.lock"  # of a record's folder: shared by the processes that train its packs
 
 _PAUSES = (1.0, 4.0)  # seconds before the second try of a store that fails, and the third
 
@@ -48,6 +50,7 @@ def sync(record: Record) -> Synced:
 def _brought(record: Record, training: BlockedError | None) -> Synced:
     from pgexp.storage.mlflow_sink import STORE_ERRORS, MlflowSink  # takes seconds
 
+    gc.freeze()  # as the sink's own process does
     sink = MlflowSink(record)
     for pause in (*_PAUSES, None):
         try:
@@ -65,7 +68,8 @@ def _brought(record: Record, training: BlockedError | None) -> Synced:
 
 def _training(record: Record) -> BlockedError | None:
     folders = [record.folder, *(record.folder_of(run) for run in record.runs)]
-    return next((found for folder in folders if (found := blocked(folder / TRAINING_LOCK))), None)
+    locks = [record.folder / WORKERS_LOCK, *(folder / TRAINING_LOCK for folder in folders)]
+    return next((found for lock in locks if (found := blocked(lock))), None)
 
 
 def _holds(parent: Path, run: Path) -> bool:

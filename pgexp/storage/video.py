@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,9 +33,10 @@ def write_video(path: Path, frames: Iterable[Frame], frames_per_second: float) -
 
     path.parent.mkdir(parents=True, exist_ok=True)
     thinned = _Thinned(math.ceil(_SHORTEST * frames_per_second))
-    with imageio.get_writer(path, fps=frames_per_second, codec="libx264", macro_block_size=2) as writer:
+    made = imageio.get_writer(path, fps=frames_per_second, codec="libx264", macro_block_size=2)
+    with closing(made) as writer:  # which its own context does not do after an exception
         for frame in frames:
-            writer.append_data(frame)  # type: ignore[attr-defined]  # imageio's writers have it
+            writer.append_data(frame)
             thinned.take(frame)
     _write_gif(path.with_suffix(".gif"), thinned.kept, thinned.stride / frames_per_second)
 

@@ -63,9 +63,16 @@ class Server:
         missing: Iterable[str] = (),
         file_size: int = resource.RLIM_INFINITY,
     ) -> Answer:
-        """Run `pgexp` in a folder, in an environment, without some modules, and with files of so many bytes at most."""
+        """Run `pgexp` in a folder, in an environment, without some modules, and with files of so many bytes at most.
+
+        A sweep's packs are trained by the command itself, unless its workers are named, and all of them, unless it is
+        said whether.
+        """
         assert self._process.stdin
         assert self._process.stdout
+        for key, value in (("workers", ".processes=0"), ("sweep.rerun", "=true")):
+            if "-m" in arguments and not any(argument.startswith(key) for argument in arguments):
+                arguments = (*arguments, key + value)
         request = {"arguments": arguments, "folder": str(folder)}
         request |= {"environment": environment or {}, "missing": [*missing], "file_size": file_size}
         self._process.stdin.write(json.dumps(request) + "\n")

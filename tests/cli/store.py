@@ -1,6 +1,6 @@
 """What a command left in the store of its working folder, read as any user of MLflow reads it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pgexp.storage.mlflow_client import MlflowClient, Run, connect
@@ -13,9 +13,8 @@ class Store:
         self._client: MlflowClient = connect(f"sqlite:///{folder / 'mlflow.db'}")
         found = self._client.get_experiment_by_name(experiment)
         assert found is not None
-        self.runs: Mapping[str, Run] = {
-            run.info.run_name: run for run in self._client.search_runs([found.experiment_id])
-        }  # fmt: skip
+        self.every: Sequence[Run] = self._client.search_runs([found.experiment_id])
+        self.runs: Mapping[str, Run] = {run.info.run_name: run for run in self.every}
 
     @property
     def statuses(self) -> dict[str, str]:

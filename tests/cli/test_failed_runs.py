@@ -26,13 +26,16 @@ def diverged(ready: Server, workplace: Callable[[], Path]) -> Done:
     return Done(folder, ready.run(folder, "-m", *CLOCK, *deed, "seed=0,1,2", "budget.steps=96"))
 
 
-def test_an_environment_that_raises_ends_the_command_with_its_own_traceback_and_a_sentence(raised: Done) -> None:
+def test_an_environment_that_raises_ends_the_command_with_its_traceback_and_a_sentence(raised: Done) -> None:
     assert raised.answer.code == 1
-    title, first, *_, error, sentence = raised.answer.err.splitlines()
+    title, *lines, error = raised.answer.err.splitlines()
     assert title == "Traceback (most recent call last):"
-    assert "mine.py" in first
+    assert any("mine.py" in line for line in lines)
     assert error == "RuntimeError: the motor is stuck"
-    assert sentence == f"pgexp: stopped by {error}; what was recorded until then is readable"
+    failed, where = raised.answer.out.splitlines()[-2:]
+    assert failed == f"FAILED  {raised.output}: {error}"
+    assert where == f"        its traceback is in {raised.output}/error.txt"
+    assert (raised.output / "error.txt").read_text() == raised.answer.err
 
 
 def test_a_disk_that_is_full_ends_the_command_with_a_sentence(ready: Server, workplace: Callable[[], Path]) -> None:
@@ -52,14 +55,28 @@ def test_an_environment_that_raises_fails_the_run_with_its_reason(raised: Done) 
     (run,) = raised.store.runs.values()
     assert run.info.status == "FAILED"
     assert run.data.tags["pgexp.reason"] == "RuntimeError: the motor is stuck"
+    assert "error.txt" in raised.store.artifacts(run.info.run_name)
     assert run.data.metrics["progress/updates"] == 1  # of two; the last is shown of a run that is complete
     assert (raised.output / "run.log").read_text().endswith("  failed: RuntimeError: the motor is stuck\n")
+
+
+def test_an_environment_that_raises_in_a_sweep_costs_its_own_run_alone(
+    ready: Server, workplace: Callable[[], Path]
+) -> None:
+    folder, when = workplace(), integer(1, "env", 0, 2)
+    deed = (f"+env.kwargs.when={when}", "+env.kwargs.deed=fail")
+    done = Done(folder, ready.run(folder, "-m", *CLOCK, *deed, "seed=0,1,2", "budget.steps=96"))
+    assert (done.answer.code, done.answer.err) == (1, "")
+    assert "2 of 3 runs done" in done.answer.out
+    failed, where = done.answer.out.splitlines()[-2:]
+    assert failed == f"FAILED  {done.job(1)}: RuntimeError: the motor is stuck"
+    assert where == f"        its traceback is in {done.job(1)}/error.txt"
 
 
 def test_a_run_that_diverges_ends_a_sweep_with_a_line_that_names_it(diverged: Done) -> None:
     assert diverged.answer.code == 1
     assert diverged.answer.err == ""
-    reason = "the gradient's norm is nan"
+    reason = "the environment gave a reward of nan at step 0 of episode 1 in slot 0, each counted from 0"
     assert f"FAILED  {diverged.job(1)}: {reason}" in diverged.answer.out.splitlines()
     assert "2 of 3 runs done" in diverged.answer.out
 

@@ -53,7 +53,8 @@ def test_help_tells_a_user_s_own_options(light: Server, own: Path) -> None:
 
 def test_the_config_is_printed_as_it_would_be_run(light: Server, tmp_path: Path) -> None:
     config = yaml.safe_load(told(light, tmp_path, "--cfg", "job", "baseline=mean", "optimizer.lr=0.25", "seed=7"))
-    assert set(config) == {"seed", "dtype", "diagnostics", "budget", "checkpoint", "registry", *GROUPS} - {"experiment"}
+    sections = {"seed", "dtype", "diagnostics", "budget", "checkpoint", "registry", "sweep"}
+    assert set(config) == sections | set(GROUPS) - {"experiment"}
     assert (config["optimizer"]["lr"], config["seed"]) == (0.25, 7)
     assert config["baseline"] == {"_target_": "pgexp.baselines.mean.BatchMean"}
 

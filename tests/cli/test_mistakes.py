@@ -9,7 +9,7 @@ from tests.conftest import CONF
 
 ROOT = ", ".join(
     sorted(["seed", "dtype", "diagnostics", "budget", "checkpoint", "registry", "env", "network", "head", "optimizer",
-            "schedule", "baseline", "algorithm", "evaluation", "tracking"])
+            "schedule", "baseline", "algorithm", "evaluation", "tracking", "sweep", "workers"])
 )  # fmt: skip
 MLP = "activation, hidden_gain, initialization, layer_norm, output_gain, widths"
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from pgexp.cli.resume import main
-from pgexp.execution import command
+from pgexp.execution import carrying_out
 from pgexp.execution.resuming import end_of
 from pgexp.schema.errors import ConfigError
 from pgexp.schema.streams import integer
@@ -20,6 +20,7 @@ from pgexp.storage.spool import Resumed, Row, SpoolReader
 from tests.cli.holding import holder
 from tests.conftest import Compose
 from tests.execution.conftest import CLOCK
+from tests.execution.own.mine import DEEDS
 from tests.recorded_runs import recorded
 from tests.trees import assert_same_tree
 
@@ -37,7 +38,7 @@ def resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     done = SimpleNamespace(
         wait=lambda timeout: SinkState("done"), state=lambda: SinkState("done"), close=lambda: None
     )  # fmt: skip
-    monkeypatch.setattr(command, "SinkProcess", SimpleNamespace(start=lambda folder, uri: done))
+    monkeypatch.setattr(carrying_out, "SinkProcess", SimpleNamespace(start=lambda folder, uri: done))
     monkeypatch.setattr(sys, "path", [*sys.path])
 
     def called(*arguments: str | Path) -> tuple[int, str, str]:
@@ -101,9 +102,39 @@ def test_the_runs_of_a_sweep_that_are_left_go_on(configured: Compose, tmp_path: 
     done = contents(stopped[0])
     code, out, _ = resume(stopped[0].parent)
     assert code == 0
-    assert "2 of 2 runs done" in out
+    assert "3 of 3 runs done" in out
     assert results(*stopped) == results(*whole)
     assert contents(stopped[0]) == done
+
+
+@pytest.mark.parametrize("overrides", [(), SEGMENTS], ids=["episodes", "segments"])
+@pytest.mark.parametrize("kept", ["0", "null"])
+def test_a_run_that_failed_goes_on_once_its_cause_is_gone(
+    configured: Compose,
+    tmp_path: Path,
+    resume: Resume,
+    monkeypatch: pytest.MonkeyPatch,
+    overrides: Sequence[str],
+    kept: str,
+) -> None:
+    """Seed 0 fails in its third batch, seed 1 does not; with a checkpoint after each update, or none before the end."""
+
+    def sweep(name: str, deed: str) -> list[Path]:
+        every = ("budget.steps=70", f"checkpoint.seconds={kept}", f"env.kwargs.deed={deed}")
+        configs = [configured(*RUN, *overrides, *every, f"seed={seed}") for seed in (0, 1)]
+        return recorded(configs, tmp_path / name, sweep=True)
+
+    whole, runs = sweep("whole", "none"), sweep("failed", "fail")
+    assert results(runs[1]) == results(whole[1])
+    assert (runs[0] / "checkpoint" / "last.safetensors").exists() == (kept == "0")
+    code, out, _ = resume(runs[0].parent)
+    assert (code, "1 of 2 runs done" in out) == (1, True)
+    assert f"FAILED  {runs[0]}: RuntimeError: the motor is stuck" in out
+    monkeypatch.setitem(DEEDS, "fail", lambda: None)
+    code, out, _ = resume(runs[0].parent)
+    assert (code, "2 of 2 runs done" in out) == (0, True)
+    assert results(*runs) == results(*whole)
+    assert not (runs[0] / "error.txt").exists()
 
 
 def test_a_run_without_a_checkpoint_is_trained_from_its_start(
@@ -202,9 +233,9 @@ class TestRefused:
         (run / "checkpoint" / "last.safetensors").unlink()
         path = run / "rows.jsonl"
         path.write_text(path.read_text().replace('"progress/episodes":4', '"progress/episodes":5'))
-        code, _, err = resume(run)
+        code, out, _ = resume(run)
         assert code == 1
-        assert "at 16 steps progress/episodes was recorded as 5.0 and is 4" in err
+        assert f"FAILED  {run}: at 16 steps progress/episodes was recorded as 5.0 and is 4" in out
 
 
 def test_a_secret_has_to_be_given_again(configured: Compose, tmp_path: Path, resume: Resume) -> None:

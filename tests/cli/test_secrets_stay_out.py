@@ -25,7 +25,9 @@ def holding(folder: Path, text: str) -> list[str]:
     return [str(path.relative_to(folder)) for path in files if text.encode() in path.read_bytes()]
 
 
-@pytest.fixture(params=[(), ("-m", "seed=0,1")], ids=["run", "sweep"])
+@pytest.fixture(
+    params=[(), ("hydra.output_subdir=said",), ("-m", "seed=0,1")], ids=["run", "run that writes elsewhere", "sweep"]
+)
 def trained(request: pytest.FixtureRequest, ready: Server, own: Path) -> Done:
     """A command with secrets among the environment's arguments, recorded in a store of its own."""
     arguments = (*request.param, *CLOCK, "env.id=open:Open-v0", "budget.steps=32", *IN_CONFIG)

@@ -59,6 +59,7 @@ def test_the_folder_holds_the_whole_record(single: Done) -> None:
         ".hydra/hydra.yaml",
         ".hydra/overrides.yaml",
         ".lock",
+        ".recorded",
         ".sink.lock",
         "checkpoint/best.safetensors",
         "checkpoint/last.safetensors",

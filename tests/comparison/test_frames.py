@@ -151,3 +151,18 @@ def test_a_damaged_artifact_is_named(store: Recorded) -> None:
     damaged.write_bytes(b"PAR1 no more")
     with pytest.raises(ComparisonError, match=str(damaged)):
         frames.metrics(frames.runs(store.uri))
+
+
+def test_a_run_that_a_sweep_reuses_is_among_its_runs_and_is_one_in_the_store(store: Recorded) -> None:
+    store.sweep("old")
+    store.sweep("new")
+    reused = store.seed(0, 1.0, name="lr=0.1", sweep="old", configuration="key")
+    store.seed(1, 2.0, name="gamma=0.5 lr=0.1", sweep="new", configuration="key")
+    store.client.set_tag(reused, names.member_tag("new"), names.REUSED)
+    columns = ["seed", "sweep", "configuration_name"]
+    assert frames.runs(store.uri, sweep="new")[columns].to_numpy().tolist() == [
+        [0, "new", "gamma=0.5 lr=0.1"],
+        [1, "new", "gamma=0.5 lr=0.1"],
+    ]
+    assert frames.runs(store.uri, sweep="old")[columns].to_numpy().tolist() == [[0, "old", "lr=0.1"]]
+    assert len(frames.runs(store.uri)) == 2

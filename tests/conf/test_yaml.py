@@ -54,6 +54,7 @@ def targets(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def test_each_group_has_its_options() -> None:
     assert {name.partition("/")[0] for name in OPTIONS} == {
         *("env", "network", "head", "optimizer", "schedule", "baseline", "algorithm", "evaluation", "tracking"),
+        "workers",
     }
 
 

@@ -211,7 +211,7 @@ class TestWrappers:
         spec = inspect("Pendulum-v1", wrappers=[*wraps, partial(wrappers.FrameStackObservation, stack_size=4)])
         assert spec.action_space == ActionSpace("box", 1, low=(-1.0,), high=(1.0,))
         assert (spec.observation_shape, spec.observation_size) == ((4, 3), 12)
-        assert spec.slots(1).start(np.arange(1), [1]).shape == (1, 12)
+        assert spec.slots(1).start(np.arange(1), [1]).observations.shape == (1, 12)
 
     def test_a_limit_counts_the_steps_inside_of_them(self) -> None:
         wraps = [partial(wrappers.MaxAndSkipObservation, skip=4)]

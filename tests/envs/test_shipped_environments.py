@@ -44,7 +44,7 @@ def sampled(space: ActionSpace, draws: np.random.Generator) -> Actions:
 def episode(slots: Slots, space: ActionSpace, seed: int) -> list[Any]:
     """Return an episode's observations, rewards and ends, at most so many steps of it."""
     draws = generator(seed, "actions")
-    told: list[Any] = [slots.start(ROW, [seed]).tobytes()]
+    told: list[Any] = [slots.start(ROW, [seed]).observations.tobytes()]
     ended = False
     while not ended and len(told) <= STEPS:
         step = slots.step(ROW, sampled(space, draws))
@@ -61,7 +61,7 @@ def _ends(step: Transition) -> tuple[float, bool, bool]:
 def test_an_environment_is_made_and_stepped(name: str) -> None:
     spec = shipped(name)
     slots, draws = spec.slots(1), generator(1, name)
-    observed, seed = [slots.start(ROW, [0])], 0
+    observed, seed = [slots.start(ROW, [0]).observations], 0
     for _ in range(STEPS):
         step = slots.step(ROW, sampled(spec.action_space, draws))
         assert np.isfinite(step.rewards).all()

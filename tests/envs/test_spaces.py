@@ -1,5 +1,6 @@
 """Observations are laid flat as Gymnasium flattens them; actions reach the environment as its space has them."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,10 @@ def test_observations_are_laid_flat_as_gymnasium_flattens_them(space: Space[Any]
     assert spec.observation_shape == shape
     assert spec.observation_size == np.prod(shape, dtype=int)
     slots = spec.slots(3)
-    seen = [slots.start(rows, seeds), *(slots.step(rows, np.array([0, 1, 0])).observations for _ in range(4))]
+    seen = [
+        slots.start(rows, seeds).observations,
+        *(slots.step(rows, np.array([0, 1, 0])).observations for _ in range(4)),
+    ]
     for time, observations in enumerate(seen):
         expected = [flatten(space, echo_observation(space, seed, time)).tolist() for seed in seeds]
         assert observations.tolist() == expected
@@ -75,9 +79,22 @@ def test_a_row_that_was_written_before_is_written_whole() -> None:
         assert row.tolist() == flatten(space, observation).tolist()
 
 
-def test_an_observation_of_another_size_than_its_spaces_is_an_error() -> None:
-    with pytest.raises(ValueError, match="reshape"):
-        writer(Box(-1, 1, (4,)))(np.zeros(1), np.zeros(4))
+@pytest.mark.parametrize(
+    ("space", "given", "told"),
+    [
+        (Box(-1, 1, (4,)), np.zeros(1), "an observation of shape (1,), and its space says (4,)"),
+        (Box(-1, 1, (2, 3)), np.zeros((3, 2)), "an observation of shape (3, 2), and its space says (2, 3)"),
+        (Box(-1, 1, (4,)), None, "an observation of shape (), and its space says (4,)"),
+        (Discrete(3), 3, "the observation 3, and its space says 0 to 2"),
+        (Discrete(3, start=5), 4, "the observation 4, and its space says 5 to 7"),
+        (Discrete(3), [0, 1], "the observation [0, 1], and its space says 0 to 2"),
+        (MultiDiscrete([2, 3]), [2, 0], "the observation [2, 0], and its space says 0 to 1, 0 to 2"),
+        (Tuple([TWO, Box(-1, 1, (2,))]), (1, np.zeros(3)), "shape (3,), and its space says (2,)"),
+    ],
+)
+def test_an_observation_that_is_none_of_its_space_s_is_an_error(space: Space[Any], given: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        writer(space)(given, np.zeros(observation_shape(space)).ravel())
 
 
 @pytest.mark.parametrize(
@@ -95,7 +112,7 @@ def test_pictures_alone_stay_bytes(space: Space[Any], dtype: str | None) -> None
     assert observation_dtype(space) == dtype
     slots = echo(space).slots(2)
     expected = np.dtype(dtype or np.float64)
-    assert slots.start(np.arange(2), [1, 2]).dtype == expected
+    assert slots.start(np.arange(2), [1, 2]).observations.dtype == expected
     assert slots.step(np.arange(2), np.array([0, 1])).observations.dtype == expected
 
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import tests.probes  # noqa: F401 - registers the probes
-from pgexp.envs import workers
+from pgexp.envs import worker
 from pgexp.envs.slots import GymnasiumSlots, Slots
 from pgexp.envs.spec import EnvSpec, inspect
 from pgexp.envs.workers import WorkerSlots
@@ -38,7 +38,7 @@ class Bank:
 
 def children() -> list[psutil.Process]:
     """Return the workers of this process, among whatever else it has started."""
-    return [child for child in psutil.Process().children(recursive=True) if workers.__name__ in child.cmdline()]
+    return [child for child in psutil.Process().children(recursive=True) if worker.__name__ in child.cmdline()]
 
 
 def probe(name: str, **kwargs: Any) -> EnvSpec:
@@ -76,9 +76,9 @@ def test_rows_come_back_in_the_order_they_were_asked_in() -> None:
         begun = slots.start(rows, [60, 61, 62, 63, 64])
         again = slots.start(rows[[3, 0]], [70, 71])
         step = slots.step(rows[[4, 0, 3]], np.array([1, 2, 3]))
-        none = slots.start(rows[:0], []), *slots.step(rows[:0], np.zeros(0, dtype=np.int64))
-        found.append([begun.tolist(), again.tolist(), *(part.tolist() for part in step)])
-        assert [len(part) for part in none] == [0] * 5
+        none = *slots.start(rows[:0], []), *slots.step(rows[:0], np.zeros(0, dtype=np.int64))
+        found.append([begun.observations.tolist(), again.observations.tolist(), *(part.tolist() for part in step[:4])])
+        assert [len(part) for part in none] == [0] * 7
         slots.close()
     assert found[0] == found[1]
 
@@ -106,10 +106,10 @@ def test_there_are_as_many_workers_as_cores_and_at_most_one_a_slot(monkeypatch: 
 
 def test_each_worker_holds_its_share_of_the_rows() -> None:
     slots, rows = spread(probe("Place"), 3), np.arange(7)
-    found = slots.start(rows, list(range(7)))[:, 0].tolist()
+    found = slots.start(rows, list(range(7))).observations[:, 0].tolist()
     assert {int(pid) for pid in found} == {child.pid for child in children()}
     assert found == (found[:3] * 3)[:7]
-    assert slots.start(rows[::-1], list(range(7)))[:, 0].tolist() == found[::-1]
+    assert slots.start(rows[::-1], list(range(7))).observations[:, 0].tolist() == found[::-1]
     slots.close()
 
 
@@ -119,29 +119,106 @@ def test_each_worker_holds_its_share_of_the_rows() -> None:
         ("ValueError", ValueError, "the motor is stuck"),
         ("EOFError", EOFError, "the motor is stuck"),
         ("StubbornError", RuntimeError, "StubbornError: the motor is stuck"),
+        ("SystemExit", RuntimeError, "the environment calls for the program's end: SystemExit('the motor is stuck')"),
         ("exit", RuntimeError, "a worker process of the environments ended with code 3"),
     ],
 )
-def test_what_an_environment_raises_reaches_the_caller_and_the_workers_end(
-    deed: str, kind: type[Exception], text: str
-) -> None:
-    slots, rows = spread(probe("Failing", when=8, deed=deed), 2), np.arange(4)
-    slots.start(rows, [5, 6, 7, 8])
-    with pytest.raises(kind) as caught:
-        slots.step(rows, np.zeros(4, dtype=np.int64))
-    assert str(caught.value) == text
+def test_an_environment_that_fails_fails_its_own_row(deed: str, kind: type[Exception], text: str) -> None:
+    """Row 3 fails, at its first step and again in an episode after it; the others play as if it had not."""
+    seeds = [5, 6, 12, 8]
+    sound, slots, rows = Bank(probe("Failing"))(), spread(probe("Failing", when=8, deed=deed), 2), np.arange(4)
+    for begun in (sound.start(rows, seeds), slots.start(rows, seeds)):
+        assert not begun.failures
+    for live in (rows, rows[[0, 2]], rows[[1, 2]]):
+        expected, step = (bank.step(live, live) for bank in (sound, slots))
+        others = live != 3
+        assert [part[others].tolist() for part in step[:4]] == [part[others].tolist() for part in expected[:4]]
+        assert list(step.failures) == ([3] if 3 in live else [])
+        for error in step.failures.values():
+            assert isinstance(error, kind)
+            assert str(error) == text
+            if deed != "exit":
+                assert "in reward" in "".join(error.__notes__)  # where it was raised
+    assert not slots.start(rows[3:], [9]).failures
+    assert slots.start(rows[3:], [8]).failures == {}
+    assert list(slots.step(rows[3:], rows[3:]).failures) == [3]
+    slots.close()
     assert children() == []
-    if deed != "exit":
-        assert "in reward" in "".join(caught.value.__notes__)  # where it was raised
+
+
+def kill_one() -> None:
+    """Kill the worker that was started first."""
+    child = children()[0]
+    child.kill()
+    child.wait()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_episodes_go_on_in_a_new_process_where_one_was_killed(number: int) -> None:
+    """Five rows walk, each start again where their walk ends, and workers are killed twice, once amid all episodes."""
+    spec, rows, seeds = probe("Walk"), np.arange(5), iter(range(100))
+    here, there = Bank(spec)(), spread(spec, number)
+    begun = [bank.start(rows, list(range(5))).observations.tolist() for bank in (here, there)]
+    assert begun[0] == begun[1]
+    for time in range(40):
+        actions = (rows + time + time // 3) % 2
+        expected, step = here.step(rows, actions), there.step(rows, actions)
+        assert [part.tolist() for part in step[:4]] == [part.tolist() for part in expected[:4]]
+        assert not step.failures
+        ended = rows[step.terminated]
+        drawn = [next(seeds) for _ in ended]
+        again = [bank.start(ended, drawn).observations.tolist() for bank in (here, there)]
+        assert again[0] == again[1]
+        if time in (3, 21):
+            kill_one()
+    there.close()
+    assert children() == []
+
+
+def test_an_environment_that_does_not_repeat_itself_in_a_new_process_fails_its_row() -> None:
+    """It shows how many episodes its process has begun: 3 and 2 at first, and 1 and 2 in the new one."""
+    slots, rows = spread(probe("Unrepeatable"), 1), np.arange(2)
+    slots.start(rows, [1, 2])
+    slots.start(rows[:1], [3])
+    kill_one()
+    step = slots.step(rows, np.zeros(2, dtype=np.int64))
+    assert sorted(step.failures) == [0, 1]
+    assert "did not play an episode again as before" in str(step.failures[1])
     slots.close()
 
 
-def test_an_environment_that_a_worker_cannot_make_is_told() -> None:
+def test_an_episode_that_has_ended_is_not_played_again_in_a_new_process() -> None:
+    slots, rows = spread(inspect("tests.probes:pgexp-probe/Unrepeatable-v0", 1), 1), np.arange(2)
+    for row in (rows, rows[:1]):
+        slots.start(row, [1] * len(row))
+        assert slots.step(row, row).truncated.all()
+    kill_one()
+    assert not slots.start(rows[:1], [1]).failures
+    slots.close()
+
+
+class Unbuildable(Bank):
+    """Builds no bank."""
+
+    def __call__(self) -> Slots:
+        raise ValueError("no bank")
+
+
+def test_a_bank_that_a_worker_cannot_build_is_everybody_s_error() -> None:
+    slots = WorkerSlots(Unbuildable(probe("Arms")), 2)
+    with pytest.raises(ValueError, match="no bank"):
+        slots.start(np.arange(2), [1, 2])
+    assert children() == []
+
+
+def test_an_environment_that_a_worker_cannot_make_fails_its_rows() -> None:
     spec = probe("Arms")
     broken = EnvSpec(**{**vars(spec), "id": "tests.probes:pgexp-probe/Nobody-v0"})
     slots = spread(broken, 1)
-    with pytest.raises(Exception, match="Nobody"):
-        slots.start(np.arange(1), [1])
+    begun = slots.start(np.arange(2), [1, 2])
+    assert [*begun.failures] == [0, 1]
+    assert "Nobody" in str(begun.failures[0])
+    slots.close()
     assert children() == []
 
 
@@ -149,7 +226,7 @@ def test_a_step_that_does_not_come_back_can_be_interrupted(monkeypatch: pytest.M
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workers, "_PATIENCE", 0.1)
+    monkeypatch.setattr(worker, "_PATIENCE", 0.1)
     before = signal.signal(signal.SIGALRM, interrupt)
     slots = spread(probe("Failing", when=8, deed="hang"), 1)
     slots.start(np.arange(1), [8])
@@ -180,6 +257,6 @@ sys.stdin.read()
 
 
 def test_a_worker_loads_neither_torch_nor_mlflow() -> None:
-    code = "import sys, pgexp.envs.workers; print(*{'torch', 'mlflow', 'pandas', 'hydra'} & set(sys.modules))"
+    code = "import sys, pgexp.envs.worker; print(*{'torch', 'mlflow', 'pandas', 'hydra'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.split() == []

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from pgexp.execution import command, tracking
-from pgexp.execution.command import Report
+from pgexp.execution import carrying_out, tracking
+from pgexp.execution.command import train_run
 from pgexp.execution.plan import Job
+from pgexp.execution.report import Report
 from pgexp.storage.sink import SinkState
 from tests.conftest import Compose
 
@@ -43,10 +44,10 @@ def trained(clock: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Trains a run beside a sink."""
 
     def train(sink: Sink) -> Report:
-        monkeypatch.setattr(command, "SinkProcess", SimpleNamespace(start=lambda folder, uri: sink))
+        monkeypatch.setattr(carrying_out, "SinkProcess", SimpleNamespace(start=lambda folder, uri: sink))
         monkeypatch.setattr(tracking, "time", SimpleNamespace(monotonic=lambda: sink.waited))
         monkeypatch.chdir(tmp_path)
-        return command.train([Job(clock(), tmp_path)], tmp_path, sweep=False, console=Console(file=StringIO()))
+        return train_run(Job(clock(), tmp_path), Console(file=StringIO()))
 
     return train
 

@@ -3,6 +3,7 @@
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ from safetensors.numpy import load_file
 
 from pgexp.execution.checkpoints import policy_of, read_state
 from pgexp.execution.journal import Journal
+from pgexp.learning.policy import Policy
 from pgexp.learning.state import State
 from pgexp.schema.identity import run_key
 from pgexp.schema.streams import integer
@@ -18,7 +20,7 @@ from pgexp.storage.tables import write_tables
 from tests.conftest import Compose
 from tests.execution.conftest import Train, Trained
 
-NAN = "the gradient's norm is nan"
+NAN = "the environment gave a reward of nan at step 0 of episode 1 in slot 0, each counted from 0"
 
 
 def deed(what: str, seed: int, episode: int) -> tuple[str, str]:
@@ -117,20 +119,7 @@ def test_budgets_of_episodes_are_kept_too(clock: Compose, experiment: Train) -> 
     assert [row.progress for row in trained.rows(0, "train")] == [0.4, 0.8, 1.0]
 
 
-@pytest.mark.parametrize(
-    ("what", "raised", "status", "reason"),
-    [
-        ("interrupt", KeyboardInterrupt, "KILLED", "interrupted"),
-        ("fail", RuntimeError, "FAILED", "RuntimeError: the motor is stuck"),
-    ],
-)
-def test_a_pack_that_is_stopped_amid_an_update_keeps_the_record_of_every_run_up_to_then(
-    clock: Compose, experiment: Train, what: str, raised: type[BaseException], status: str, reason: str
-) -> None:
-    deeds = deed(what, seed=1, episode=2)
-    trained = experiment(clock("seed=0", *deeds), clock("seed=1", *deeds))
-    with pytest.raises(raised):
-        trained.run()
+def assert_stopped_in_the_third_update(trained: Trained, status: str, reason: str) -> None:
     for run in (0, 1):
         assert trained.steps(run) == [8, 16]
         assert trained.end(run) == (status, reason)
@@ -140,6 +129,36 @@ def test_a_pack_that_is_stopped_amid_an_update_keeps_the_record_of_every_run_up_
         # Whether its parameters were stepped on already is not known: they are no policy of any moment.
         assert not (trained.folders[run] / "policy").exists()
         assert not (trained.folders[run] / "checkpoint").exists()
+
+
+def test_a_pack_that_is_interrupted_amid_an_update_keeps_the_record_of_every_run_up_to_then(
+    clock: Compose, experiment: Train
+) -> None:
+    deeds = deed("interrupt", seed=1, episode=2)
+    trained = experiment(clock("seed=0", *deeds), clock("seed=1", *deeds))
+    with pytest.raises(KeyboardInterrupt):
+        trained.run()
+    assert_stopped_in_the_third_update(trained, "KILLED", "interrupted")
+
+
+def test_an_error_that_is_no_run_s_own_stops_the_pack_and_fails_every_run(
+    clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch has four steps of two slots, so that the ninth time that the policies act is in the third update."""
+    trained, act, calls = experiment(clock("seed=0"), clock("seed=1")), Policy.act, []
+
+    def acting(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 9:
+            raise RuntimeError("the stack is broken")
+        return act(*arguments)
+
+    monkeypatch.setattr(Policy, "act", acting)
+    with pytest.raises(RuntimeError):
+        trained.run()
+    assert_stopped_in_the_third_update(trained, "FAILED", "RuntimeError: the stack is broken")
+    for folder in trained.folders:
+        assert (folder / "error.txt").read_text().endswith("RuntimeError: the stack is broken\n")
 
 
 @pytest.mark.parametrize("what", ["SIGINT", "SIGTERM"])

@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 
 from pgexp.execution import progress
-from pgexp.execution.progress import ProgressDisplay
+from pgexp.execution.progress import ProgressDisplay, duration, short
+from pgexp.storage.following import RunStanding, Standing
+from pgexp.storage.spool import End
 
 
 class Clock:
@@ -100,4 +102,72 @@ def test_a_line_of_a_large_sweep_fits_the_width_that_logs_have(clock: Clock) -> 
     with ProgressDisplay(console, 1000) as display:
         clock.now += 10
         display.part(0, 1)(1.0, 12_345_678.0, [-1234.5])
-    assert shown(console) == "training 1000 runs: 100%  12,345,678 steps/s  mean return -1,234.5\n"
+    assert shown(console) == "training 1,000 runs: 100%  12,345,678 steps/s  mean return -1,234.5\n"
+
+
+FINISHED = RunStanding("finished", 1000, 1.0, None, 90.0, 100.0, End("FINISHED", 1, complete=True))
+FAILED = RunStanding("failed", 500, 0.5, None, 90.0, None, End("FAILED", 1, "why", complete=True))
+RUNNING = RunStanding("running", 500, 0.5, 6_000.0, 187.0)  # of 1,000 steps
+WAITING = RunStanding("waiting")
+STANDING = Standing([*[FINISHED] * 1000, *[FAILED] * 2, *[RUNNING] * 200, *[WAITING] * 798])  # 1,102 of 2,000: 55 %
+
+
+def test_a_whole_sweep_has_one_bar(clock: Clock) -> None:
+    console = terminal(clock, 140)
+    with ProgressDisplay(console, 2000) as display:
+        display.standing(Standing([*[FINISHED] * 500, *[WAITING] * 1500]))
+        clock.now += 100
+        display.standing(STANDING)
+    text = shown(console)
+    assert "training 2,000 runs " in text
+    assert " 55% " in text
+    assert " 1,000 done  200 running  2 failed  1.2 M steps/s  mean return 187.0 " in text
+    assert " 02:30 left" in text  # 30 % took 100 seconds, and 45 % are left
+
+
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [
+        (100, "1,000 done  200 running  2 failed  1.2 M steps/s"),
+        (80, "1,000 done  200 running  2 failed"),
+        (60, "1,000 done"),
+        (30, ""),
+    ],
+)
+def test_in_a_narrow_terminal_the_bar_tells_less_and_cuts_nothing(clock: Clock, width: int, told: str) -> None:
+    console = terminal(clock, width)
+    with ProgressDisplay(console, 2000) as display:
+        display.standing(STANDING)
+    text = shown(console)
+    assert f"55% {told}".rstrip() in text
+    assert "mean return" not in text
+    if told:
+        assert "left" in text
+        assert "\u2026" not in text
+
+
+def test_elsewhere_a_sweep_s_line_is_one_line_however_long(clock: Clock) -> None:
+    console = Console(file=StringIO(), width=40)
+    with ProgressDisplay(console, 2000) as display:
+        display.standing(STANDING)
+        clock.now += 10
+        display.standing(STANDING)
+    assert shown(console) == (
+        "training 2,000 runs: 55%  1,000 done  200 running  2 failed  1.2 M steps/s  mean return 187.0  0:01 left\n"
+    )  # 898 budgets of 1,000 steps at 1.2 million a second
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [(0.4, "0"), (870.2, "870"), (9_999.0, "9,999"), (12_345.0, "12 k"), (980_000.0, "980 k"), (1_240_000.0, "1.2 M")],
+)
+def test_speeds_are_told_in_few_letters(rate: float, told: str) -> None:
+    assert short(rate) == told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.2, "0:00"), (7, "0:07"), (59.6, "1:00"), (151, "2:31"), (3599, "59:59"), (93_751, "26:02:31")],
+)
+def test_times_are_told_as_on_a_clock(seconds: float, told: str) -> None:
+    assert duration(seconds) == told

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from pgexp.execution.assembly import assemble
-from pgexp.execution.plan import Job, packs
+from pgexp.execution.plan import Job
 from pgexp.execution.recording import make_record, user_modules
+from pgexp.execution.trying import try_out
 from pgexp.schema.config import Env, Option, RunConfig
 from pgexp.schema.errors import ConfigError
 from pgexp.storage import provenance
 from pgexp.storage.record import Record
 from tests.conftest import Compose
+from tests.recorded_runs import SETTINGS
 
 MODULE = "tests.execution.own.mine"
 FILE = Path(__file__).parent / "own" / "mine.py"
@@ -29,11 +30,11 @@ OWN_OPTIONS = {
 
 def recorded(configs: Sequence[RunConfig], folder: Path, sweep: bool = True) -> Record:
     jobs = [Job(config, folder / str(index) if sweep else folder) for index, config in enumerate(configs)]
-    assembled = [(assemble([jobs[index].config for index in pack]), pack) for pack in packs(jobs)]
-    return make_record(jobs, assembled, folder, sweep, provenance.collect(folder, {}))
+    settings = SETTINGS if sweep else None
+    return make_record(jobs, try_out(configs), folder, settings, provenance.collect(folder, {}))
 
 
-def test_runs_stand_in_the_order_of_the_jobs_whatever_the_packs(configured: Compose, tmp_path: Path) -> None:
+def test_runs_stand_in_the_order_of_the_jobs_whatever_their_structure(configured: Compose, tmp_path: Path) -> None:
     configs = [configured(f"network={name}", f"seed={seed}") for seed in (1, 2) for name in ("mlp", "linear")]
     record = recorded(configs, tmp_path)
     assert [run.name for run in record.runs] == [

@@ -22,7 +22,7 @@ FORGETFUL = [kind for kind in KINDS if "memor" not in kind]
 
 def seen(pack: Pack) -> tuple[np.ndarray, Observations]:
     """Return first observations as the environment gives them, and as training keeps them."""
-    kept = pack.env.slots(len(SEEDS)).start(np.arange(len(SEEDS)), SEEDS)
+    kept = pack.env.slots(len(SEEDS)).start(np.arange(len(SEEDS)), SEEDS).observations
     env = pack.env.make()
     raw = np.stack([env.reset(seed=seed)[0] for seed in SEEDS])
     return (kept if raw.ndim == 1 else raw), kept  # numbered observations are given laid flat

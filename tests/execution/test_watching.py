@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from pgexp.execution import tracking
-from pgexp.execution.tracking import watched
+from pgexp.execution.tracking import StoreWatch, watched
 from pgexp.storage.sink import SinkState
 
 AWAY = SinkState("recording", message="ConnectionRefusedError: refused [/at] once")
@@ -63,3 +63,14 @@ def test_a_hiccup_is_not_told(watch: Watch) -> None:
 def test_training_is_shown_as_ever(watch: Watch) -> None:
     watch.told(AWAY, 3)
     assert watch.shown == [(0.5, 7.0, [1.0])] * 3
+
+
+def test_whoever_shows_nothing_by_itself_can_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds, out = iter(range(100)), StringIO()
+    monkeypatch.setattr(tracking, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    watch = StoreWatch(SimpleNamespace(state=lambda: AWAY), Console(file=out, width=40))
+    told = []
+    for _ in range(6):
+        watch.look()
+        told.append(out.getvalue().count("MLflow is away"))
+    assert told == [0, 0, 0, 1, 1, 1]  # after three seconds, once

@@ -9,12 +9,15 @@ from contextlib import suppress
 from importlib import import_module
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NoReturn
+from random import Random
+from typing import Literal, NoReturn
 
 import psutil
 
 LONGEST = 240  # seconds after which a command that does not end fails its test
 SAID = "said.txt"
+
+Whom = Literal["command", "sink", "worker", "all"]
 
 _LOADED = ["tests.conftest", "pgexp.cli.sweep", "pgexp.cli.outcome", "pgexp.execution.extending", "torch._dynamo"]
 _context = multiprocessing.get_context("forkserver")
@@ -35,21 +38,34 @@ def ended(process: BaseProcess) -> int:
     return process.exitcode
 
 
-def kill(process: BaseProcess, whom: str) -> bool:
-    """Kill a command, its sink or both, without a warning; return whether it was the sink alone.
+def kill(process: BaseProcess, whom: Whom, random: Random) -> Whom:
+    """Kill a command, its sink, one of its workers, or all of these, without a warning; return who was killed.
 
-    A command that has no sink yet is killed itself.
+    Where there is no sink or worker yet, the command is killed itself.
     """
     with suppress(psutil.NoSuchProcess):
         command = psutil.Process(process.pid)
-        children = command.children()
-        sinks = [child for child in children if "pgexp.storage.draining" in child.cmdline()]
-        alone = whom == "sink" and bool(sinks)
-        for victim in sinks if alone else [command, *(children if whom == "both" else [])]:
+        below = command.children(recursive=True)
+        sinks = [child for child in below if _is(child, "pgexp.storage.draining")]
+        workers = [child for child in below if _is(child, "forkserver")]  # and what they fork from
+        found: dict[Whom, list[psutil.Process]] = {
+            "sink": sinks,
+            "worker": [random.choice(workers)] if workers else [],
+            "all": [command, *below],
+            "command": [command],
+        }
+        whom = whom if found[whom] else "command"
+        for victim in found[whom]:
             with suppress(psutil.NoSuchProcess):
                 victim.kill()
-        return alone
-    return False
+    return whom
+
+
+def _is(process: psutil.Process, name: str) -> bool:
+    try:
+        return any(name in word for word in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _run(folder: str, command: str, arguments: Sequence[str]) -> NoReturn:

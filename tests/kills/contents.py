@@ -16,6 +16,9 @@ RUNS = range(4)
 CHECKPOINTS = ("last", "best")
 
 _OF_RUNS = "select run_uuid, name, status from runs where lifecycle_stage = 'active'"
+# Of what a configuration's seeds come to the last alone: what stood there before depends on which of them ended first.
+_POINTS = """select run_uuid, key, step, value, is_nan from metrics where key not like 'over_seeds/%'
+             union select run_uuid, key, step, value, is_nan from latest_metrics where key like 'over_seeds/%'"""
 _IDENTITY = (names.TAG_ROLE, names.TAG_CONFIGURATION, names.TAG_KEY, names.TAG_DRAINED)
 
 
@@ -42,7 +45,7 @@ def of_store(database: Path) -> dict[str, list[object]]:
             tags[run].append(tuple(tag))
         for run, *param in connection.execute("select run_uuid, key, value from params"):
             params[run].append(tuple(param))
-        for run, name, *point in connection.execute("select run_uuid, key, step, value, is_nan from metrics"):
+        for run, name, *point in connection.execute(_POINTS):
             if not name.startswith(names.TIMING):
                 points[run].append((name, *point))
         found: dict[str, list[object]] = {}

@@ -1,8 +1,9 @@
 """A sweep killed at any moment, gone on with and brought to MLflow, equals the same sweep undisturbed.
 
-Killed are, in turns, the command, its sink, and both at once, at moments spread over the whole of the command, its
-beginning and its end included; what goes on may be killed again. `PGEXP_KILLS` says how many sweeps are killed. The
-moments are repeatable; what the kills find the processes at is not.
+Killed are the command, its sink, one of its two workers, or all of them, several times a sweep, at moments spread over
+the whole of it, its beginning and its end included. A worker and a sink are replaced; a command is called again.
+`PGEXP_KILLED_SWEEPS` says how many sweeps are so disturbed. The moments are repeatable; what the kills find the
+processes at is not.
 """
 
 import os
@@ -12,29 +13,34 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from pgexp.execution.commanding import COMMAND_FILE
 from tests.comparison.recorded import fresh_store
-from tests.kills.commands import SAID, ended, kill, started
+from tests.kills.commands import SAID, Whom, ended, kill, started
 from tests.kills.contents import differences, hit, of_folder, of_store
 
-KILLS = int(os.environ.get("PGEXP_KILLS", "4"))
-AGAIN = 0.3  # the share of those that go on that are killed again
+SWEEPS = int(os.environ.get("PGEXP_KILLED_SWEEPS", "4"))
+KILLS = 5  # of each
+LATE = 0.8  # the share of commands that are let come to their training before the first
 SWEEP = (
     "-m",
     "env=cartpole",
     "baseline=none,value",
     "seed=1,2",
     "network.widths=[8]",
-    "budget.steps=20_000",
-    "evaluation.every=4_000",
+    "budget.steps=40_000",
+    "evaluation.every=10_000",
     "evaluation.episodes=3",
     "evaluation.final_episodes=3",
     "checkpoint.seconds=0.05",
+    "workers.processes=2",
+    "sweep.rerun=true",
     "hydra.sweep.dir=sweep",
 )
 
@@ -73,45 +79,59 @@ def undisturbed(workplace: Callable[[], Path]) -> Undisturbed:
     return one
 
 
-def survived(place: Path, whom: str, moment: float, seconds: float, random: Random) -> list[str]:
-    """Call a sweep, kill it, and go on until it is over and in MLflow; return what the kills hit."""
+def token(sweep: Path) -> str | None:
+    """Return whose workers train a sweep, if anybody's do."""
+    with suppress(FileNotFoundError):
+        return (sweep / COMMAND_FILE).read_text()
+    return None
+
+
+def survived(place: Path, seconds: float, random: Random) -> list[str]:
+    """Call a sweep, kill it several times, and go on until it is over and in MLflow; return what the kills hit."""
     sweep, hits = place / "sweep", list[str]()
+    # Each kind of kill has its turn in each sweep; the moments are those of the command that runs then.
+    victims: list[Whom] = random.sample(
+        ["command", "worker", "worker", "worker", random.choice(["sink", "all"])], KILLS
+    )
     while True:
-        recorded = (sweep / "record.json").exists()
+        recorded, before = (sweep / "record.json").exists(), token(sweep)
         process = started(place, "resume", "sweep") if recorded else started(place, "train", *SWEEP)
-        if not hits or random.random() < AGAIN:
-            process.join(random.uniform(0, seconds) if hits else moment)
+        if random.random() < LATE:
+            while process.exitcode is None and token(sweep) in (None, before):
+                process.join(0.02)  # until its workers are at work
+        while victims:
+            process.join(random.uniform(0, seconds / 3))
             if process.exitcode is not None:
-                hits.append("nothing: it had ended")
-            elif kill(process, whom):
-                hits.append("the sink alone")
+                break
+            whom = kill(process, victims.pop(), random)
+            hits.append(f"{whom} {hit(sweep)}")
+            if whom in ("command", "all"):
+                break
         code = ended(process)
         if code == 0:
             break
         assert code == -signal.SIGKILL, (place / SAID).read_text()
-        hits.append(hit(sweep))
     assert ended(started(place, "sync", "sweep")) == 0, (place / SAID).read_text()
-    return hits
+    return [*hits, *["nothing: it had ended"] * len(victims)]
 
 
 def test_a_sweep_that_is_killed_and_gone_on_with_equals_one_undisturbed(
     undisturbed: Undisturbed, workplace: Callable[[], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places = [workplace() for _ in range(KILLS)]
+    places = [workplace() for _ in range(SWEEPS)]
 
     def tried(number: int) -> tuple[list[str], list[str]]:
-        place, random = places[number], Random(number)
+        place = places[number]
         if number % 5 == 4:
             (place / "mlflow.db").unlink()  # its sink makes the store
-        moment = undisturbed.seconds * (number + random.random()) / KILLS
-        hits = survived(place, ("command", "sink", "both")[number % 3], moment, undisturbed.seconds, random)
+        hits = survived(place, undisturbed.seconds, Random(number))
         wrong = differences(of_folder(place / "sweep"), undisturbed.folder)
         wrong += differences(of_store(place / "mlflow.db"), undisturbed.store)
         wrong += [str(draft) for draft in (place / "sweep").glob("*/*/.*.[0-9]*")]
         return hits, wrong
 
     with ThreadPoolExecutor(2) as pool:
-        outcomes = list(pool.map(tried, range(KILLS)))
+        outcomes = list(pool.map(tried, range(SWEEPS)))
     with capsys.disabled():
-        print(f"\n{KILLS} sweeps killed:", dict(Counter(each for hits, _ in outcomes for each in hits)))
+        print(f"\n{SWEEPS} sweeps killed {KILLS} times:", dict(Counter(each for hits, _ in outcomes for each in hits)))
     assert {number: wrong for number, (_, wrong) in enumerate(outcomes) if wrong} == {}

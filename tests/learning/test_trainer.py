@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from pgexp.execution.assembly import Pack, assemble
+from pgexp.learning.failure import Failure
 from pgexp.learning.trainer import Update, train
 from pgexp.schema import names
 from pgexp.schema.streams import integer
@@ -76,7 +77,8 @@ class TestDivergence:
     def test_a_run_that_diverges_fails_alone(self, pack_on: MakePack) -> None:
         updates = trained(pack_on("Poisoned", *self.SETTINGS, seeds=[0, 1, 2], poisoned=self.POISONED))
         assert [update.failure is None for update in updates[1]] == [True, True, True, False]
-        assert "the gradient's norm is nan" in (updates[1][-1].failure or "")
+        told = "the environment gave a reward of nan at step 0 of episode 3 in slot 2, each counted from 0"
+        assert updates[1][-1].failure == Failure(told, final=True)
         assert updates[1][-1].metrics == {}
         assert [len(updates[run]) for run in (0, 2)] == [10, 10]
 
@@ -88,6 +90,15 @@ class TestDivergence:
             assert [update.metrics for update in trained(alone)[0]] == [update.metrics for update in updates[run]]
             for name, tensor in alone.stacked.items():
                 assert torch.equal(tensor[0], pack.stacked[name][run])
+
+    def test_a_run_that_is_given_up_leaves_before_the_next_round(self, pack_on: MakePack) -> None:
+        pack = pack_on("Poisoned", *self.SETTINGS, seeds=[0, 1, 2])
+        given_up: set[int] = set()
+        rounds = []
+        for updates in train(pack.collector, pack.stacked, pack.learners, given_up):
+            rounds.append([update.run for update in updates])
+            given_up |= {2} if len(rounds) == 3 else set()
+        assert rounds == [[0, 1, 2]] * 3 + [[0, 1]] * 7
 
     def test_its_parameters_stay_what_they_were_before(self, pack_on: MakePack) -> None:
         constant = (*self.SETTINGS, "schedule=constant")

@@ -2,7 +2,7 @@
 
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return paused
 
 
-@pytest.mark.parametrize("method", ["open", "drain"])
+@pytest.mark.parametrize("method", ["opening", "drain"])
 def test_a_store_that_fails_for_a_while_is_waited_for_ever_more_seldom(
     single: Record, monkeypatch: pytest.MonkeyPatch, pauses: list[float], method: str
 ) -> None:
@@ -65,7 +65,7 @@ def test_a_store_that_is_back_is_looked_at_as_often_as_before(
     assert pauses == [1.0, 2.0, 4.0, 0.5, 0.5]
 
 
-@pytest.mark.parametrize("method", ["open", "drain"])
+@pytest.mark.parametrize("method", ["opening", "drain"])
 def test_a_store_that_fails_is_not_waited_for_without_a_parent(
     single: Record, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -82,6 +82,20 @@ def test_what_is_brought_over_is_told_seed_by_seed(single: Record, pauses: list[
     assert next(states) == SinkState("opening", runs=1)
     assert next(states) == SinkState("recording", runs=1, rows=1)
     assert pauses == []
+
+
+def test_how_many_runs_stand_is_told_while_a_large_sweep_is_opened(
+    uri: str, make_record: Callable[..., Record], monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    """It takes minutes, while its parent may have ended its training and wait."""
+    monkeypatch.setattr(draining, "_FEW", 3)
+    states = draining._record(make_record(uri).folder, parent=1)
+    assert [next(states) for _ in range(4)] == [
+        SinkState("opening", runs=4),
+        SinkState("opening", runs=4, opened=3),  # a configuration and its two seeds
+        SinkState("opening", runs=4, opened=6),
+        SinkState("recording", runs=4),
+    ]
 
 
 @pytest.fixture

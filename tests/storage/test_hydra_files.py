@@ -14,7 +14,7 @@ def test_a_file_without_secrets_stays_as_it_is_to_the_byte(tmp_path: Path) -> No
     path.parent.mkdir()
     path.write_text(PLAIN)
     before = path.stat()
-    mask_hydra_files(tmp_path)
+    mask_hydra_files(tmp_path, ".hydra")
     assert path.read_text() == PLAIN
     assert path.stat().st_ino == before.st_ino
 
@@ -27,7 +27,7 @@ def test_secrets_are_masked_and_all_else_stays(tmp_path: Path) -> None:
     overrides = {"hydra": ["hydra.x=1"], "task": ["tracking.uri=http://a:b@c"]}
     job = {"override_dirname": "seed=1,token=abc", "env_set": {"MY_PASSWORD": "abc"}}
     (tmp_path / "multirun.yaml").write_text(yaml.safe_dump({"hydra": {"overrides": overrides, "job": job}, "seed": 1}))
-    mask_hydra_files(tmp_path)
+    mask_hydra_files(tmp_path, ".hydra")
     assert yaml.safe_load((tmp_path / ".hydra" / "config.yaml").read_text()) == given | {"uri": "http://a:***@c"}
     assert yaml.safe_load((tmp_path / ".hydra" / "overrides.yaml").read_text()) == ["seed=1", "+env.kwargs.token=***"]
     assert yaml.safe_load((tmp_path / "multirun.yaml").read_text()) == {

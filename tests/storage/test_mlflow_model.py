@@ -1,5 +1,6 @@
 """A run's model in MLflow: one a policy, however often it is logged; registered where the config says so."""
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from mlflow.entities import LoggedModel
 from mlflow.models import Model
 
-from pgexp.storage import code
+from pgexp.storage import code, mlflow_model
 from pgexp.storage.files import write_json
 from pgexp.storage.mlflow_client import MlflowClient, connect
 from pgexp.storage.mlflow_model import log_model
@@ -38,7 +39,7 @@ class Place:
         write_json(self.folder / "config.json", {"registry": {"name": registry}})
 
     def log(self) -> None:
-        log_model(self.client, self.run, self.folder)
+        log_model(self.client, self.client.get_run(self.run).info, {"lr": 0.5}, self.folder)
 
     def models(self) -> list[LoggedModel]:
         return [*self.client.search_logged_models([self.experiment])]
@@ -58,6 +59,7 @@ def test_a_model_stands_with_its_run_and_holds_the_policy_and_its_code(place: Pl
     place.log()
     (model,) = place.models()
     assert (model.name, model.source_run_id, model.status) == ("model", place.run, "READY")
+    assert model.params == {"lr": "0.5", "steps": "200"}
     outputs = place.client.get_run(place.run).outputs.model_outputs
     assert [(output.model_id, output.step) for output in outputs] == [(model.model_id, 200)]
     files = place.files()
@@ -102,15 +104,21 @@ def test_logged_again_it_is_the_same(place: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "step",
-    ["create_logged_model", "log_model_artifacts", "finalize_logged_model", "log_outputs", "create_model_version"],
+    ("owner", "step"),
+    [
+        (MlflowClient, "create_logged_model"),
+        (mlflow_model, "write_model"),
+        (MlflowClient, "finalize_logged_model"),
+        (MlflowClient, "log_outputs"),
+        (MlflowClient, "create_model_version"),
+    ],
 )
 @pytest.mark.parametrize("before", [True, False])
 def test_a_store_lost_at_any_step_leaves_one_model_once_it_is_back(
-    place: Place, monkeypatch: pytest.MonkeyPatch, step: str, before: bool
+    place: Place, monkeypatch: pytest.MonkeyPatch, owner: object, step: str, before: bool
 ) -> None:
     place.keep(registry="pole")
-    known = getattr(MlflowClient, step)
+    known = getattr(owner, step)
 
     def lost(*arguments: object, **named: object) -> None:
         if not before:
@@ -118,7 +126,7 @@ def test_a_store_lost_at_any_step_leaves_one_model_once_it_is_back(
         raise OSError("the store is lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, step, lost)
+        patch.setattr(owner, step, lost)
         with pytest.raises(OSError, match="lost"):
             place.log()
     place.log()
@@ -127,6 +135,23 @@ def test_a_store_lost_at_any_step_leaves_one_model_once_it_is_back(
     assert (place.files() / "MLmodel").is_file()
     assert len(place.client.get_run(place.run).outputs.model_outputs) == 1
     assert len(place.client.search_model_versions("name = 'pole'")) == 1
+
+
+def test_models_of_one_form_are_told_apart(place: Place) -> None:
+    """MLflow writes what they share once."""
+    place.log()
+    first, run = place.files(), place.run
+    place.run = place.client.create_run(place.experiment).info.run_id
+    place.keep(steps=400)
+    place.log()
+    (second,) = (
+        Path(model.artifact_location.removeprefix("file://")) for model in place.models() if model.source_run_id != run
+    )
+    abouts = [Model.load(files) for files in (first, second)]
+    assert [about.run_id for about in abouts] == [run, place.run]
+    assert [about.model_id for about in abouts] == [files.parent.name for files in (first, second)]
+    assert abouts[0].model_uuid != abouts[1].model_uuid
+    assert json.loads((second / "data/policy/policy.json").read_text())["steps"] == 400
 
 
 def test_a_run_that_went_on_has_another_model(place: Place) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pgexp.storage import mlflow_files
 from pgexp.storage.mlflow_client import Metric, MlflowClient, MlflowException, Run, RunTag
 from pgexp.storage.mlflow_sink import MlflowSink
 from pgexp.storage.record import Record
@@ -380,8 +381,12 @@ def test_a_run_at_which_the_store_always_fails_holds_up_no_other(
     assert sink.rows == 3
 
 
-@pytest.mark.parametrize("call", ["log_batch", "log_artifact", "set_terminated"])
-def test_an_interrupted_call_may_be_made_again(single: Record, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "call"), [(MlflowClient, "log_batch"), (mlflow_files, "place"), (MlflowClient, "set_terminated")]
+)
+def test_an_interrupted_call_may_be_made_again(
+    single: Record, monkeypatch: pytest.MonkeyPatch, place: object, call: str
+) -> None:
     def away(*_args: object, **_more: object) -> None:
         raise MlflowException("the store is away")
 
@@ -389,7 +394,7 @@ def test_an_interrupted_call_may_be_made_again(single: Record, monkeypatch: pyte
     writer.append(row(10))
     writer.end("FINISHED")
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, call, away)
+        patch.setattr(place, call, away)
         with pytest.raises(MlflowException, match="away"):
             drained(sink)
     assert sink.ended == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pgexp.storage import provenance
+from pgexp.storage.files import SharedFiles
 from pgexp.storage.git import GitState
 from pgexp.storage.provenance import Provenance, collect, hash_code, is_today_s_code, read, write
 from pgexp.storage.record import RunRecord
@@ -174,6 +175,22 @@ MADE = Provenance(
 def test_what_is_written_is_read(tmp_path: Path, made: Provenance) -> None:
     write(made, tmp_path)
     assert read(tmp_path) == made
+
+
+def test_the_runs_of_a_sweep_share_all_of_it_but_their_keys(tmp_path: Path) -> None:
+    files = SharedFiles()
+    for name in "ab":
+        write(
+            MADE,
+            tmp_path / name,
+            RunRecord(".", "record", "name", name, "configuration", "title", 7, {}, {}),
+            "sweep",
+            files,
+        )
+    assert [read(tmp_path / name) for name in "ab"] == [MADE, MADE]
+    mine, other = ({path.name: path for path in (tmp_path / name / "provenance").rglob("*.*")} for name in "ab")
+    assert {name for name in mine if mine[name].stat().st_ino != other[name].stat().st_ino} == {"origin.json"}
+    assert json.loads(other["origin.json"].read_text())["key"] == "b"
 
 
 def test_a_provenance_is_written_as_files_to_read(tmp_path: Path) -> None:

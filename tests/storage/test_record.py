@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pgexp.storage import record as module
 from pgexp.storage.record import Record, read, record_of, write
 
 MakeRecord = Callable[..., Record]
@@ -89,3 +90,17 @@ def test_the_record_of_a_run_stands_in_a_folder_above_it(make_record: MakeRecord
 
 def test_a_single_run_s_record_stands_in_its_own_folder(single: Record) -> None:
     assert record_of(single.folder) == single
+
+
+def test_a_long_record_is_read_once_for_all_of_its_runs_and_anew_once_it_has_changed(
+    make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, reads = make_record(), list[Path]()
+    monkeypatch.setattr(module, "read", lambda folder: reads.append(folder) or read(folder))
+    folders = [record.folder_of(run) for run in record.runs]
+    assert [record_of(folder) for folder in folders] == [record] * 4
+    assert reads == [record.folder]
+    shorter = replace(record, runs=record.runs[:3])
+    write(shorter)
+    assert [record_of(folder) for folder in folders] == [shorter] * 3 + [None]
+    assert len(reads) == 2

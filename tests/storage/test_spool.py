@@ -1,5 +1,6 @@
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,27 @@ def test_a_thousand_spools_need_no_thousand_open_files(tmp_path: Path) -> None:
             writer.append(FIRST)
         readers = [SpoolReader(tmp_path / f"{run}.jsonl") for run in range(1_000)]
         assert all(reader.read() == [FIRST] for reader in readers)
+
+
+def test_a_spool_that_has_not_grown_is_not_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a sweep's ten thousand, most wait or have ended."""
+    writer, reader, absent = SpoolWriter(path), SpoolReader(path), SpoolReader(path.with_name("absent.jsonl"))
+    writer.append(FIRST)
+    assert reader.read() == [FIRST]
+    with monkeypatch.context() as patch:
+        patch.delattr(Path, "open")
+        assert reader.read() == absent.read() == []
+    writer.append(SECOND)
+    assert reader.read() == [SECOND]
+
+
+def test_a_line_that_takes_the_place_of_a_torn_one_of_its_length_is_read(path: Path) -> None:
+    SpoolWriter(path).append(SECOND)
+    line = path.read_bytes()
+    path.write_bytes(b"x" * len(line))  # its writer was killed before the end of the line
+    os.utime(path, ns=(1_000, 1_000))
+    reader = SpoolReader(path)
+    assert reader.read() == []
+    SpoolWriter(path).append(SECOND)
+    assert path.stat().st_size == len(line)
+    assert reader.read() == [SECOND]

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -65,7 +66,17 @@ def interrupt_twice() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+def die_once() -> None:
+    """Kill the process that steps the environment, and leave a sign in the working folder, which spares the next."""
+    sign = Path("died")
+    if not sign.exists():
+        sign.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 DEEDS: dict[str, Callable[[], object]] = {
+    "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "die once": die_once,
     "fail": fail,
     "interrupt": interrupt,
     "SIGINT": lambda: os.kill(os.getpid(), signal.SIGINT),
@@ -110,6 +121,23 @@ class Clock(gym.Env[np.ndarray, int]):
         return np.array([self._time], dtype=np.float32)
 
 
+class Overexposed(Clock):
+    """A clock of which there is no picture at its first step in the episode of the seed `when`."""
+
+    def __init__(self, when: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._when = when
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        self._seed = seed
+        return super().reset(seed=seed, options=options)
+
+    def render(self) -> np.ndarray:
+        if self._seed == self._when and self._time == 1:
+            raise OSError("too bright")
+        return super().render()
+
+
 class Guarded(Clock):
     """A clock that asks for a token."""
 
@@ -142,4 +170,5 @@ class Blind(Clock):
 gym.register("Blind-v0", Blind)
 gym.register("Clock-v0", Clock)
 gym.register("Guarded-v0", Guarded)
+gym.register("Overexposed-v0", Overexposed)
 gym.register("Wordy-v0", Wordy)

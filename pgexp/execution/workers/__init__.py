@@ -1,0 +1,1 @@
+"""Where packs are trained: in processes here, on a Ray cluster, or on Slurm."""

@@ -1,0 +1,73 @@
+"""A process in a terminal of its own, and what stands on its screen."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.cli.console import LONGEST
+
+_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class PseudoTerminal:
+    """The screen's side of a terminal in which a command runs."""
+
+    def __init__(self, screen: int, process: subprocess.Popen[bytes]) -> None:
+        self._screen = screen
+        self.process = process
+        self.raw = ""
+
+    @property
+    def text(self) -> str:
+        """All that was written, without the codes for colours and the cursor."""
+        return _CODES.sub("", self.raw).replace("\r", "")
+
+    def read_until(self, told: str) -> None:
+        """Read until something was told since the last call; fail where the command ends without."""
+        begun = len(self.raw)
+        while told not in _CODES.sub("", self.raw[begun:]):
+            assert self._read(), f"it never told {told!r}: {self.text}"
+
+    def read_to_end(self) -> int:
+        """Read until the command has ended, and return its exit code."""
+        while self._read():
+            pass
+        return self.process.wait()
+
+    def _read(self) -> bool:
+        assert select.select([self._screen], [], [], LONGEST)[0], f"it says nothing more: {self.text}"
+        with suppress(OSError):  # which is how Linux tells that the other side is closed
+            if part := os.read(self._screen, 1 << 16):
+                self.raw += part.decode()
+                return True
+        return False
+
+
+@contextmanager
+def in_terminal(folder: Path, module: str, *arguments: str, size: tuple[int, int]) -> Iterator[PseudoTerminal]:
+    """Run a command's module in a folder, in a terminal of some lines and columns."""
+    screen, side = pty.openpty()
+    termios.tcsetwinsize(side, size)
+    environment = {name: value for name, value in os.environ.items() if name not in ("LINES", "COLUMNS", "NO_COLOR")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import sys; from {module} import main; sys.exit(main())", *arguments],
+        cwd=folder,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env=environment | {"TERM": "xterm"},
+    )
+    os.close(side)
+    try:
+        yield PseudoTerminal(screen, process)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(screen)

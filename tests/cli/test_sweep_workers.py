@@ -1,0 +1,94 @@
+"""A sweep whose packs worker processes train: what comes of it, and of workers that die."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from pgexp.schema.streams import integer
+from pgexp.storage.spool import End, SpoolReader
+from tests.cli.conftest import CLOCK, Done
+from tests.cli.console import Server
+
+TWO = "workers.processes=2"
+ROUND = ("-m", *CLOCK, "seed=0,1,2", "budget.steps=160", "checkpoint.seconds=0")
+FILES = ("metrics.parquet", "policy/policy.safetensors")
+LATE = f"+env.kwargs.when={integer(1, 'env', 0, 3)}"  # in seed 1's fourth batch of five
+
+Sweep = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def sweep(ready: Server, workplace: Callable[[], Path]) -> Sweep:
+    """Runs a sweep over three seeds."""
+
+    def run(*arguments: str, **limits: int) -> Done:
+        folder = workplace()
+        return Done(folder, ready.run(folder, *ROUND, *arguments, **limits))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def here(sweep: Sweep) -> Done:
+    """The sweep as its command trains it by itself."""
+    return sweep("workers.processes=0", "+env.kwargs.deed=none", LATE)
+
+
+def contents(done: Done, runs: Sequence[int] = range(3)) -> list[bytes]:
+    return [(done.job(run) / name).read_bytes() for run in runs for name in FILES]
+
+
+def end(folder: Path) -> End:
+    *_, last = SpoolReader(folder / "rows.jsonl").read()
+    assert isinstance(last, End)
+    return last
+
+
+def test_workers_come_to_the_bits_that_the_command_itself_comes_to(here: Done, sweep: Sweep) -> None:
+    done = sweep(TWO, "+env.kwargs.deed=none", LATE)
+    assert (done.answer.code, done.answer.err) == (0, "")
+    assert "3 of 3 runs done" in done.answer.out
+    assert contents(done) == contents(here)
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_pack_goes_on_to_the_same_bits(here: Done, sweep: Sweep) -> None:
+    done = sweep(TWO, "+env.kwargs.deed='die once'", LATE)
+    assert (done.answer.code, done.answer.err) == (0, "")
+    assert (done.folder / "died").exists()
+    log = (done.job(1) / "run.log").read_text()
+    assert (
+        "training mine:Clock-v0 with seed 1, from 96 steps on" in log
+    )  # the batch that it was killed in was the fourth
+    assert contents(done) == contents(here)
+
+
+def test_a_run_that_kills_each_of_its_workers_costs_only_itself(here: Done, sweep: Sweep) -> None:
+    done = sweep("workers.processes=1", "+env.kwargs.deed=die", LATE)
+    reason = "its worker died 3 times: SIGKILL (out of memory?)"
+    assert (done.answer.code, done.answer.err) == (1, "")
+    assert f"FAILED  {done.job(1)}: {reason}" in done.answer.out.splitlines()
+    assert (end(done.job(1)).status, end(done.job(1)).reason) == ("FAILED", reason)
+    assert contents(done, runs=(0, 2)) == contents(here, runs=(0, 2))
+
+
+def test_the_first_failure_may_end_it_all(sweep: Sweep) -> None:
+    done = sweep(
+        TWO,
+        "+env.kwargs.deed='pay NaN'",
+        LATE,
+        "sweep.fail_fast=true",
+        "sweep.max_runs_per_pack=1",
+        "budget.steps=100_000",
+    )
+    assert done.answer.code == 1
+    assert end(done.job(1)).status == "FAILED"
+    assert [status for name, status in done.store.statuses.items() if " seed=" in name].count("KILLED") == 2
+
+
+def test_a_full_disk_ends_it_all_with_a_sentence(sweep: Sweep) -> None:
+    done = sweep(TWO, "+env.kwargs.deed=none", LATE, "budget.steps=100_000", file_size=600_000)
+    assert done.answer.code == 1
+    assert done.answer.err.startswith(f"pgexp: stopped by {done.output}/")
+    assert done.answer.err.endswith(": No space left on device; what was recorded until then is readable\n")
+    assert done.answer.err.count("\n") == 1

@@ -1,0 +1,94 @@
+"""Parts of a run that go wrong, and configs of packs in which one run has them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from pgexp.baselines.baseline import Baseline
+from pgexp.functional.arrays import Floats
+from pgexp.functional.batch import Batch, Credit
+from pgexp.schema.config import Option, RunConfig
+from pgexp.schema.streams import integer
+from tests.conftest import Compose
+
+BAD = 1  # the seed of the run that fails
+SHORT = ("network=mlp", "network.widths=[4]", "evaluation.every=null", "evaluation.final_episodes=2")
+MODES = {
+    "episodes": ("env.slots=2", "algorithm.batch.episodes=4", "budget.steps=600"),
+    "segments": ("env.slots=2", "algorithm.batch.episodes=null", "algorithm.batch.steps=24", "budget.steps=400"),
+}
+
+
+class Moody(Baseline):
+    """No baseline, and at its third update it raises."""
+
+    biased = False
+    remembered = ("updates",)
+
+    def __init__(self) -> None:
+        self.updates = 0
+
+    def values(self, batch: Batch, credit: Credit) -> Floats:
+        return credit.of_steps * 0
+
+    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+        self.updates += 1
+        if self.updates == 3:
+            raise LookupError("no mood\n left")
+        return {}
+
+
+class Sly(Moody):
+    """The same, which does not declare that it counts, and does not raise."""
+
+    remembered = ()
+
+    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+        self.updates += 10
+        return {}
+
+
+class Opaque(Moody):
+    """The same, which remembers from its second update on what no checkpoint can hold."""
+
+    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+        self.updates: Any = self.updates + 1 if self.updates == 0 else print
+        return {}
+
+
+class Brittle(torch.optim.SGD):
+    """Gradient descent that spoils the parameters and then calls for the program's end."""
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:
+        with torch.no_grad():
+            self.param_groups[0]["params"][0].mul_(float("nan"))
+        raise SystemExit(3)
+
+
+def at(config: RunConfig, seed: int) -> RunConfig:
+    """Return the config with another seed."""
+    return replace(config, seed=seed)
+
+
+def faulty(configured: Compose, *overrides: str, place: tuple[int, int] = (1, 2), **faults: Any) -> RunConfig:
+    """Return the config of a walk that goes wrong in the bad seed's run, in a place: a slot's episode."""
+    config = configured("env.id=tests.probes:pgexp-probe/Faulty-v0", *SHORT, *overrides)
+    kwargs: Mapping[str, Any] = {"when": integer(BAD, "env", *place), **faults}
+    return replace(config, env=replace(config.env, kwargs=dict(kwargs)))
+
+
+def sound(configured: Compose, *overrides: str) -> RunConfig:
+    """Return the config of the same walk in which nothing goes wrong."""
+    return configured("env.id=tests.probes:pgexp-probe/Walk-v0", *SHORT, *overrides)
+
+
+def moody(config: RunConfig, name: str = "Moody") -> RunConfig:
+    """Return the config of the bad seed with a baseline of this module, which raises in its third update."""
+    return replace(config, seed=BAD, baseline=Option(f"{__name__}.{name}", {}))
+
+
+def brittle(config: RunConfig) -> RunConfig:
+    """Return the config of the bad seed with an optimizer that raises amid its first step."""
+    return replace(config, seed=BAD, optimizer=Option(f"{__name__}.Brittle", {"lr": 0.01}))

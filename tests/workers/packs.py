@@ -1,0 +1,116 @@
+"""Packs to hand to workers, what they leave in their folders, and how one waits for workers."""
+
+import os
+import select
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pgexp.execution import commanding
+from pgexp.execution.assembly import assemble
+from pgexp.execution.experiment import Experiment
+from pgexp.execution.journal import Journal
+from pgexp.execution.orders import Order
+from pgexp.execution.plan import Job
+from pgexp.execution.workers.workers import Assignment, Ended, Workers
+from pgexp.schema.config import RunConfig
+from pgexp.schema.determinism import SETTINGS
+from pgexp.schema.names import TIMING
+from pgexp.storage.spool import Row, SpoolReader
+
+ROOT = Path(__file__).parents[2]
+SMALL = ("env=cartpole", "network.widths=[8]", "budget.steps=400", "evaluation.final_episodes=2")
+# Trains until it is stopped, and says in which process. A pipe is to be added.
+ENDLESS = ("env.id=tests.workers.clock:Reporting-v0", "network=linear", "baseline=mean", "budget.steps=1000000000")
+_LONGEST = 120.0  # seconds after which a worker that does not answer fails its test
+
+Left = tuple[list[dict[str, float]], bytes]
+"""What a run left: its rows' metrics, timings left aside, and its policy's bytes."""
+
+
+def made_order(folder: Path, configs: Sequence[RunConfig], number: int = 0) -> Order:
+    """Return the order to train configs, each in a folder of its own below one that holds a record."""
+    folder.mkdir(exist_ok=True)
+    (folder / "record.json").touch()
+    commanding.take_over(folder, "ours")
+    jobs = tuple(Job(config, folder / f"{number}-{run}") for run, config in enumerate(configs))
+    return Order("ours", number, folder, jobs, (str(ROOT),))
+
+
+def left(order: Order) -> list[Left]:
+    """Return what each run of an order left."""
+    return [(_rows(job.folder), (job.folder / "policy" / "policy.safetensors").read_bytes()) for job in order.jobs]
+
+
+def trained_here(order: Order) -> list[Left]:
+    """Train an order's runs in this process, beside where it says, and return what they left."""
+    folders = [job.folder.with_name(f"{job.folder.name} here") for job in order.jobs]
+    pack = assemble([job.config for job in order.jobs])
+    Experiment(pack, [Journal(folder) for folder in folders]).run(lambda share, rate, returns: None)
+    jobs = tuple(Job(job.config, folder) for job, folder in zip(order.jobs, folders, strict=True))
+    return left(replace(order, jobs=jobs))
+
+
+def assert_trained_as_here(workers: Workers, orders: Sequence[Order]) -> None:
+    """Have packs trained at once, and hold all that they leave to what training them here leaves."""
+    assignments = [workers.start(order) for order in orders]
+    assert [end_of(assignment) for assignment in assignments] == [Ended("done") for _ in orders]
+    for order in orders:
+        assert left(order) == trained_here(order)
+
+
+def began_with_the_settings(process: int) -> bool:
+    """Return whether a process had the settings that bits depend on before it loaded anything."""
+    began = Path(f"/proc/{process}/environ").read_bytes().decode().split("\0")
+    return {f"{name}={value}" for name, value in SETTINGS.items()} <= set(began)
+
+
+def _rows(folder: Path) -> list[dict[str, float]]:
+    rows = [item for item in SpoolReader(folder / "rows.jsonl").read() if isinstance(item, Row)]
+    return [
+        {name: value for name, value in row.metrics.items() if not name.startswith(TIMING)} | {"steps": row.steps}
+        for row in rows
+    ]
+
+
+def end_of(assignment: Assignment) -> Ended:
+    """Wait for a pack's end, and return it."""
+    ended: list[Ended | None] = []
+    until(lambda: ended.append(assignment.ended()) or ended[-1] is not None)
+    assert ended[-1] is not None
+    return ended[-1]
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Return as soon as that is true."""
+    deadline = time.monotonic() + _LONGEST
+    while not true():
+        assert time.monotonic() < deadline, "the workers do not answer"
+        time.sleep(0.05)
+
+
+class Pipe:
+    """Through which the environment of an endless run says in which process it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "pipe"
+        os.mkfifo(self._path)
+        self._file = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+
+    @property
+    def override(self) -> str:
+        return f"+env.kwargs.pipe={self._path}"
+
+    def process(self, assignment: Assignment) -> int:
+        """Wait until a pack is in training, and return the id of its process."""
+        until(lambda: self._is_written(assignment))
+        return int(os.read(self._file, 100))
+
+    def _is_written(self, assignment: Assignment) -> bool:
+        ended = assignment.ended()
+        assert ended is None, ended
+        return bool(select.select([self._file], [], [], 0)[0])
+
+    def close(self) -> None:
+        os.close(self._file)
