@@ -16,10 +16,10 @@ from pgexp.execution.interrupts import Interrupts
 from pgexp.execution.journal import Journal
 from pgexp.execution.orders import Order
 from pgexp.execution.plan import Job
+from pgexp.execution.report import read_result
 from pgexp.execution.workers.workers import Assignment, Ended, Workers, WorkersError
 from pgexp.schema.errors import ConfigError
 from pgexp.schema.names import ROWS_FILE
-from pgexp.storage.spool import is_complete
 
 _PERIOD = 0.1  # seconds between two looks at the workers
 _SELDOM = 1.0  # seconds between two looks at how the runs stand
@@ -125,7 +125,7 @@ class _Baton:
             raise WorkersError(ended.reason)
         if ended.how == "done":
             return
-        left = tuple(job for job in task.order.jobs if not is_complete(job.folder / ROWS_FILE))
+        left = tuple(job for job in task.order.jobs if not _is_over(job))
         if not left:
             return
         order = replace(task.order, jobs=left)
@@ -146,6 +146,12 @@ def _reached(order: Order) -> object:
     checkpoints = [checkpoint_path(job.folder, "last") for job in order.jobs]
     sizes = [path.stat().st_size for path in spools if path.exists()]
     return sizes, [path.stat().st_mtime_ns for path in checkpoints if path.exists()]
+
+
+def _is_over(job: Job) -> bool:
+    """Return whether this command is done with a run: it has finished, or failed, which is not tried again here."""
+    end = read_result(job.folder).end
+    return end is not None and end.status != "KILLED"
 
 
 def _fail(job: Job, reason: str) -> None:

@@ -161,12 +161,6 @@ def decode(line: bytes) -> Item:
         raise ValueError(f"not a line of a spool: {line[:100].decode(errors='replace')}") from error
 
 
-def is_complete(path: Path) -> bool:
-    """Return whether nothing is left to do of a spool's run. A ValueError names the file and line of damage."""
-    items = SpoolReader(path).read()
-    return bool(items) and isinstance(items[-1], End) and items[-1].complete
-
-
 def _encode(value: float) -> float | str:
     if math.isfinite(value):
         return value

@@ -150,6 +150,20 @@ def test_a_run_that_kills_its_workers_is_found_by_halves_and_fails_alone(orders:
     assert not end(order.jobs[2]).complete  # pgexp-resume tries it again
 
 
+def test_a_run_that_failed_beside_one_that_kills_its_workers_is_not_tried_again(orders: Orders) -> None:
+    def work(order: Order) -> Ended:
+        for job in order.jobs:
+            if job.folder.name == "0":
+                SpoolWriter(job.folder / "rows.jsonl").end("FAILED", "the motor is stuck")
+        return DIED
+
+    workers = Stub(work, size=1)
+    (order,) = orders([2])
+    conduct([order], workers, go_on)
+    assert workers.packs == [[0, 1], [1], [1]]
+    assert [end(job).reason for job in order.jobs] == ["the motor is stuck", "its worker died 3 times: SIGKILL"]
+
+
 def test_a_pack_that_gets_on_between_two_deaths_is_never_given_up(orders: Orders) -> None:
     def work(order: Order) -> Ended:
         get_on(order.jobs[0])
