@@ -46,7 +46,7 @@ def _made(settings: Settings, seed: int) -> BaseSampler:
     sampler: type[BaseSampler] = getattr(optuna.samplers, name)
     _require_known(settings, [parameter for parameter in inspect.signature(sampler).parameters if parameter != "seed"])
     if settings.sampler == "cmaes" and find_spec("cmaes") is None:
-        text = "given cmaes; needs the package of that name, which Optuna does not bring along: pip install cmaes"
+        text = "given cmaes; needs the package of that name: pip install 'pgexp[optuna]'"
         raise ConfigError([Problem(f"{KEY}.sampler", text)])
     given = {**own, **settings.sampler_kwargs, "seed": seed}
     if settings.sampler == "qmc":  # one sequence for all trials, told apart by their places in it
