@@ -45,7 +45,7 @@ test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 3 --dist worksteal  # on two cores: many tests wait for processes of their own
+	$(BIN)/pytest -n 3 --dist loadscope  # on two cores: many tests wait for processes, which a file makes once
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.throughput
