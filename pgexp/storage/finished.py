@@ -181,7 +181,7 @@ def main(argv: list[str]) -> int:
     said = sys.stdout
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a library's prints are no runs
-            import pgexp.storage.mlflow_client  # noqa: F401
+            import pgexp.storage.mlflow_client  # noqa: F401 - seconds, before the sign of life
 
             print(file=said, flush=True)  # a sign of life
             for run in _found(uri, experiment):

@@ -17,7 +17,7 @@ from pgexp.learning.rollout import Rollout
 from pgexp.learning.state import capture, restore
 from pgexp.learning.trainer import train
 from pgexp.schema.config import RunConfig
-from pgexp.schema.streams import integer
+from pgexp.schema.streams import Key, integer
 from tests.conftest import Compose
 from tests.failing import BAD, MODES, at, brittle, faulty, moody, sound
 
@@ -260,7 +260,10 @@ def test_a_run_that_is_out_is_neither_started_nor_stepped_nor_told_of(configured
     """Slot 1 of the first run, which has two, fails at time 1; the second run plays on."""
     pack = assemble([at(faulty(configured, *MODES["episodes"], place=(1, 0), at=1), seed) for seed in (BAD, 0)])
     slots = Listening(pack.env.slots(4))
-    stream = lambda row, purpose, episode: ((BAD, 0)[row // 2], purpose, row % 2, episode)  # noqa: E731
+
+    def stream(row: int, purpose: str, episode: int) -> Key:
+        return ((BAD, 0)[row // 2], purpose, row % 2, episode)
+
     rollout = Rollout(pack.env, slots, pack.policy, 2, 2, stream)
     rollout.follow(pack.stacked)
     rollout.start(np.arange(4))

@@ -145,5 +145,5 @@ def test_the_store_s_password_is_no_argument_of_the_process(silent: str) -> None
     """Whoever lists the processes reads those."""
     search = FinishedSearch.start(f"http://me:s3cret@{silent}", "corridor")
     assert search._process is not None
-    assert search._process.args[-2:] == [f"http://me:***@{silent}", "corridor"]  # type: ignore[index]
+    assert search._process.args[-2:] == [f"http://me:***@{silent}", "corridor"]
     search.close()
