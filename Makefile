@@ -2,18 +2,21 @@
 # make ui      opens the MLflow UI on what was recorded                make lock   renews requirements.lock
 # make study   four baselines on CartPole, 20 seeds each               make bench  measures throughput
 # make learning  what the shipped experiments reach, 10 seeds each
+# make corridor  figures 13.1 and 13.2 of Sutton & Barto, 100 seeds a curve, held to a simulation
 # make exactness  every estimator against the exact gradient, over 100,000 episodes each
 # make kills    60 sweeps killed five times each and resumed to the same bits  make fuzz     2,500 wrong inputs
 # make servers  PostgreSQL and an S3, killed in the middle of a sweep        make serving  a model in a fresh environment
+# make coverage  how often the intervals hold the truth, by simulation
+# make comparing  size and power of the tests of two configurations, the bias of the best, false alarms
 # make workers  Ray clusters, and Slurm, which it wants installed
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: sweep study learning exactness kills fuzz servers serving workers test bench ui lock
+.PHONY: sweep study learning coverage comparing corridor exactness kills fuzz servers serving workers test bench ui lock
 
 sweep: $(INSTALLED)
-	$(BIN)/pgexp -m baseline=none,mean,value seed='range(5)'
+	$(BIN)/pgexp -m baseline=none,mean,value seed='range(10)'
 	$(BIN)/pgexp-compare
 
 study: $(INSTALLED)
@@ -22,6 +25,21 @@ study: $(INSTALLED)
 
 learning: $(INSTALLED)
 	$(BIN)/python analysis/learning/learning.py
+
+coverage: $(INSTALLED)
+	$(BIN)/python -m analysis.coverage.coverage
+
+comparing: $(INSTALLED)
+	$(BIN)/python -m analysis.comparing.size_and_power
+	$(BIN)/python -m analysis.comparing.selection_bias
+	$(BIN)/python -m analysis.comparing.steps_to_threshold
+	$(BIN)/python -m analysis.comparing.best_as_reference
+	$(BIN)/python -m analysis.comparing.collapse_fence
+
+corridor: $(INSTALLED)
+	$(BIN)/pgexp -m experiment=sutton_barto_13_1
+	$(BIN)/pgexp -m experiment=sutton_barto_13_2
+	$(BIN)/python -m analysis.sutton_barto_13.comparison
 
 exactness: $(INSTALLED)
 	PGEXP_EXACTNESS_EPISODES=100000 $(BIN)/pytest -n 2 tests/exactness
@@ -45,7 +63,7 @@ test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 3 --dist loadscope  # on two cores: many tests wait for processes, which a file makes once
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder  # on two cores: many wait for processes, made once a file
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.throughput
@@ -55,6 +73,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.packs
 	$(BIN)/python -m benchmarks.recording
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.loading
 
 ui: $(INSTALLED)
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000

@@ -71,3 +71,8 @@ def force(most: float, dtype: Any) -> Act:
         return (most * sign * size)[:, None].astype(dtype)
 
     return act
+
+
+def alternate(observations: Observations, time: int) -> Actions:
+    """Take action 1, then 0, and so on, whatever is seen."""
+    return np.full(len(observations), (time + 1) % 2)

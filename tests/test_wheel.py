@@ -34,7 +34,8 @@ def files(folder: Path) -> set[str]:
 
 
 def test_the_wheel_holds_the_package_its_configs_and_its_plugins(installed: Path) -> None:
-    source = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pgexp").rglob("*.py")}
+    kinds = (".py", ".html")  # code, and the report's template
+    source = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pgexp").rglob("*") if path.suffix in kinds}
     configs = {f"pgexp/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "conf").rglob("*.yaml")}
     code = {name for name in files(installed) if not name.startswith("pgexp-0.")}
     assert "pgexp/conf/config.yaml" in code

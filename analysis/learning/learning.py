@@ -3,8 +3,8 @@
     python analysis/learning/learning.py [--seeds 10] [--workers 2] [EXPERIMENT ...] [OVERRIDE ...]
 
 Without names it trains all. The score of a seed is the mean return of its final evaluation; the table shows their
-interquartile mean, with a 95 % bootstrap interval over seeds, and how many environment steps each seed took. It exits
-with 1 where a promise is not kept.
+interquartile mean, with its 95 % trimmed-mean t interval over seeds, and how many environment steps each seed took. It
+exits with 1 where a promise is not kept.
 """
 
 from pgexp.schema import determinism
@@ -59,14 +59,13 @@ def trained(overrides: Sequence[str], seeds: Sequence[int]) -> list[tuple[float,
 
 def line(name: str, scores: Sequence[float], steps: Sequence[int], seconds: float) -> bool:
     """Print an experiment's line; return whether it keeps its promise."""
-    from pgexp.statistics.estimates import interquartile_mean
-    from pgexp.statistics.intervals import bootstrap_interval
+    from pgexp.statistics.estimating import estimate
 
-    iqm = float(interquartile_mean(scores))
-    low, high = bootstrap_interval(scores, interquartile_mean) or (iqm, iqm)
-    kept = iqm >= PROMISED[name]
+    iqm = estimate(scores, "iqm")
+    interval = "-" if iqm.low is None or iqm.high is None else f"[{iqm.low:.2f}, {iqm.high:.2f}]"
+    kept = iqm.value >= PROMISED[name]
     print(
-        f"{name:<20}{mean(steps):>12,.0f}{iqm:>10.2f}  [{low:.2f}, {high:.2f}]{mean(scores):>10.2f}"
+        f"{name:<20}{mean(steps):>12,.0f}{iqm.value:>10.2f}  {interval}{mean(scores):>10.2f}"
         f"{min(scores):>10.2f}{max(scores):>10.2f}{PROMISED[name]:>10.2f}  {'kept' if kept else 'NOT KEPT'}"
         f"{seconds:>8.0f} s",
         flush=True,

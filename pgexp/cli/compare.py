@@ -1,16 +1,27 @@
-"""pgexp-compare: what a sweep found, as a table with intervals over seeds, CSV files and learning curves."""
+"""pgexp-compare: what sweeps found, as a table with intervals over seeds, as files, figures and a report."""
 
 import argparse
 import logging
 import os
+import shlex
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pgexp.cli.choosing import Choice, chosen
+from pgexp.cli.compare_arguments import parsed
 from pgexp.cli.streams import hush, settle, working_folder
-from pgexp.cli.telling import MISTAKE, tell, told
-from pgexp.comparison.store import DEFAULT_URI, ComparisonError, open_ui, shown
+from pgexp.cli.telling import FAILED, MISTAKE, tell, told
+from pgexp.comparison.store import TRAIN, ComparisonError
 from pgexp.schema.errors import ConfigError
+from pgexp.storage.secrets import mask_text
 
-DESCRIPTION = "Compare the runs of a sweep: a table with intervals over seeds, CSV files and learning curves."
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pgexp.comparison.comparing import Comparison
+
 MLFLOW_SETTINGS = {
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # it logs tracebacks of errors that are told here in a sentence
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -20,15 +31,19 @@ MLFLOW_SETTINGS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, or 2 for what is told in one sentence on stderr."""
+    """Run the command and return its exit code: 0, 2 for what is told in one sentence on stderr, or a training's."""
     settle()
-    arguments = _parser().parse_args(argv)
+    arguments = parsed(argv)
+    surroundings = dict(os.environ)
     for setting, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(setting, value)
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     try:
         working_folder()
-        _compare(arguments)
+        if arguments.select:
+            return _select(arguments, surroundings)
+        choice = _chosen(arguments)
+        _compare(arguments, choice, _command(sys.argv[1:] if argv is None else argv, arguments, choice))
     except (ComparisonError, ConfigError) as error:
         tell(str(error), "pgexp-compare")
         return MISTAKE
@@ -40,66 +55,90 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pgexp-compare", description=DESCRIPTION)
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "sweep",
-        nargs="?",
-        metavar="SWEEP",
-        help="a sweep's folder, id or beginning of its id (default: the newest)",
+def _command(argv: list[str], arguments: argparse.Namespace, choice: Choice) -> str:
+    """Return the line that was called, without passwords, to be called again: the newest sweep by its id."""
+    newest = () if arguments.sweeps else choice.sweeps or ()
+    return shlex.join(map(mask_text, ["pgexp-compare", *newest, *argv]))
+
+
+def _chosen(arguments: argparse.Namespace) -> Choice:
+    return chosen(arguments.sweeps, arguments.runs, arguments.all, arguments.uri, arguments.experiment)
+
+
+def _runs(choice: Choice) -> "pd.DataFrame":
+    runs = choice.runs()
+    if runs.empty:
+        raise ComparisonError(f"{choice.where} holds no runs to compare yet; train some, for example: {TRAIN}")
+    return runs
+
+
+def _compare(arguments: argparse.Namespace, choice: Choice, command: str) -> None:
+    """Compare the runs of a choice: write the files, print the table, and log the report if one is asked for."""
+    from pgexp.comparison import comparing, frames, table, tasks, writing
+
+    scale = None if arguments.scale is None else tasks.read_scale(arguments.scale)
+    runs = _runs(choice)
+    comparison = comparing.compare(
+        runs,
+        frames.metrics(runs, choice.uri),
+        threshold=arguments.threshold,
+        collapsed=arguments.collapsed,
+        reference=arguments.reference,
+        scale=scale,
+        choosing=choice.choosing(runs),
+        uri="" if choice.folders else choice.uri,
+        command=command,
     )
-    which.add_argument("--all", action="store_true", help="compare every run of the experiment, of any sweep")
-    parser.add_argument("--uri", help=f"MLflow store (default: the folder's own, or {DEFAULT_URI})")
-    parser.add_argument("--experiment", metavar="NAME", help="MLflow experiment (default: all in the store)")
-    parser.add_argument("--threshold", metavar="X", type=float, help="return to reach (default: the environment's own)")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="output folder (default: comparison/<sweep id>)")
-    return parser
+    folder = arguments.out or choice.folder
+    paths = writing.write_frames(comparison, folder)
+    if arguments.report:
+        paths += _reported(comparison, folder, arguments.question)
+    else:
+        paths += writing.write_figures(comparison, folder)
+    table.show(comparison)
+    print("", *comparison.notes, "", *_listed(paths), "", sep="\n")
+    print(choice.footer)
+    if arguments.report:
+        print(_logged(comparison, choice, folder, paths))
 
 
-def _compare(arguments: argparse.Namespace) -> None:
-    sweep, uri, experiment = _named(arguments.sweep)
-    uri = arguments.uri or uri or DEFAULT_URI
-    experiment = arguments.experiment or experiment
-
-    from pgexp.comparison import report, table
-
-    chosen = None if arguments.all else _chosen(sweep, uri, experiment)
-    comparison = report.compare(uri, experiment, chosen, arguments.threshold)
-    paths = report.write(comparison, arguments.out or Path("comparison") / _folder_name(chosen))
-    table.show(comparison.summary)
-    print(*comparison.notes, "", *paths, "", sep="\n")
-    print(f"Recorded in {shown(uri)}; to browse: {open_ui(uri)}")
+def _listed(paths: list[Path]) -> list[str]:
+    """Return the files, in the order in which they were written, those of one name as a shell has them: a.{png,svg}."""
+    kinds: dict[Path, list[str]] = {}
+    for path in paths:
+        kinds.setdefault(path.with_suffix(""), []).append(path.suffix[1:])
+    return [f"{stem}.{some[0]}" if len(some) == 1 else f"{stem}.{{{','.join(some)}}}" for stem, some in kinds.items()]
 
 
-def _folder_name(sweep: str | None) -> str:
-    """Return the name of a comparison's folder; a sweep's id may come from a store that others write."""
-    if sweep is not None and (sweep in (".", "..") or "/" in sweep):
-        raise ComparisonError(f"the sweep's id {sweep!r} is no name of a folder: choose one with --out")
-    return sweep or "all"
+def _reported(comparison: "Comparison", folder: Path, question: str | None) -> list[Path]:
+    from pgexp.comparison.report.writing import write_report
+
+    return write_report(comparison, folder, question)
 
 
-def _named(sweep: str | None) -> tuple[str | None, str | None, str | None]:
-    """Return the sweep that is named, or that left the folder that is named, with its store and experiment."""
-    if sweep is None or not ("/" in sweep or Path(sweep).exists()):
-        return sweep, None, None
+def _logged(comparison: "Comparison", choice: Choice, folder: Path, paths: list[Path]) -> str:
+    """Log the report on the MLflow runs of the sweeps that were chosen; return a sentence that says so."""
+    from pgexp.comparison.report.recording import log_report
 
-    from pgexp.storage.record import read
-
-    try:
-        record = read(Path(sweep))
-    except ValueError as error:
-        raise ComparisonError(f"{sweep} is no sweep's folder ({error})") from error
-    if record.sweep is None:
-        raise ComparisonError(f"{sweep} is the folder of a single run: name a sweep's, or use --all")
-    return record.sweep, record.tracking.uri, record.tracking.experiment
+    return log_report(comparison, choice.sweeps or (), folder, paths)
 
 
-def _chosen(sweep: str | None, uri: str, experiment: str | None) -> str | None:
-    """Return the id of the sweep that is meant: the newest if none is named, None if the store has none."""
-    from pgexp.comparison import frames, selection
+def _select(arguments: argparse.Namespace, surroundings: Mapping[str, str]) -> int:
+    """Choose configurations and tell how they are reported on fresh seeds; train and compare these if asked to."""
+    from rich.console import Console
 
-    known = frames.sweeps(uri, experiment)
-    if sweep is not None:
-        return selection.find_sweep(sweep, known)
-    return None if known.empty else str(known["sweep"].iloc[0])
+    from pgexp.cli import selecting
+
+    choice = _chosen(arguments)
+    runs = _runs(choice)
+    sweeps = runs["sweep"].dropna().unique().tolist()
+    selection = selecting.make_selection(runs, sweeps, choice.uri, arguments.by or (), arguments.seeds)
+    selecting.tell_selection(selection, Console())
+    if not arguments.run:
+        return 0
+    code = selecting.train(selection, surroundings)
+    if code in (0, FAILED):
+        folders = list(map(str, selection.folders))
+        fresh = argparse.Namespace(**vars(arguments) | {"sweeps": folders, "runs": None, "all": False})
+        _compare(fresh, _chosen(fresh), shlex.join(["pgexp-compare", *folders]))
+    return code

@@ -1,9 +1,12 @@
 """What configurations and numbers are called in tables and figures."""
 
 import re
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 import pandas as pd
+
+from pgexp.comparison.rows import PARAM
 
 NUMBER: Final = re.compile(r"(\d+\.?\d*(?:e[+-]?\d+)?)")
 
@@ -39,25 +42,33 @@ def thousands(value: float, digits: int = 3) -> str:
     return f"{value:g}"
 
 
-def _differences(runs: pd.DataFrame) -> dict[str, str]:
-    """Return, by configuration, the parameters (not the seed) in which the frame's configurations differ."""
-    columns = [column for column in runs if str(column).startswith("param.") and column != "param.seed"]
-    first = runs.groupby("configuration")[columns].first()
-    differing = first[[column for column in first if _tells_apart(str(column), first)]]
-    return {
-        str(key): " ".join(f"{str(name)[6:]}={value}" for name, value in row.items() if pd.notna(value))
-        for key, row in differing.to_dict("index").items()
-    }
+def differing(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the parameters (not the seed) that tell the frame's configurations apart: a row a configuration.
 
-
-def _tells_apart(column: str, first: pd.DataFrame) -> bool:
-    """Return whether configurations differ in a parameter, not just in an option that alone has it.
-
-    ``baseline.lr`` is a parameter of baseline=value; that baseline=none has none goes without saying.
+    An option's own parameter is among them only where it varies: ``baseline.lr`` is a parameter of baseline=value;
+    that baseline=none has none goes without saying.
     """
-    if first[column].nunique() > 1:
-        return True
+    columns = [str(column) for column in runs if str(column).startswith(PARAM) and column != f"{PARAM}seed"]
+    first = runs.groupby("configuration", sort=False)[columns].first()
+    varying = {name for name in columns if first[name].nunique() > 1}
+    partial = {name for name in columns if first[name].isna().any() and first[name].notna().any()}
+    kept = [name for name in columns if name in varying or (name in partial and option_of(name, varying) is None)]
+    return first[kept]
+
+
+def option_of(column: str, among: Collection[str]) -> str | None:
+    """Return the nearest option that a parameter belongs to, of some columns: param.baseline of param.baseline.lr."""
     parts = column.split(".")
-    options = {".".join(parts[:length]) for length in range(2, len(parts))}
-    chosen = any(first[option].nunique() > 1 for option in options if option in first)
-    return bool(first[column].isna().any()) and bool(first[column].notna().any()) and not chosen
+    above = (".".join(parts[:length]) for length in range(len(parts) - 1, 1, -1))
+    return next((option for option in above if option in among), None)
+
+
+def called(parameters: Mapping[str, Any]) -> str:
+    """Return ``lr=0.1 gamma=0.9``: a configuration by those of its parameters that it has."""
+    return " ".join(f"{name.removeprefix(PARAM)}={value}" for name, value in parameters.items() if pd.notna(value))
+
+
+def _differences(runs: pd.DataFrame) -> dict[str, str]:
+    """Return, by configuration, the parameters in which the frame's configurations differ."""
+    rows = differing(runs).to_dict("index")
+    return {str(key): called({str(name): value for name, value in row.items()}) for key, row in rows.items()}

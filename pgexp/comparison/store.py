@@ -50,9 +50,25 @@ def shown(uri: str) -> str:
 
 def open_ui(uri: str) -> str:
     """Return what opens the MLflow UI on the store: a server's own address, else the command to run."""
-    if urlsplit(uri).scheme in ("http", "https"):
+    if _is_server(uri):
         return f"open {shown(uri)}"
     return f"mlflow ui --backend-store-uri {shlex.quote(shown(uri))} --host 127.0.0.1 --port 5000"
+
+
+def curves_link(uri: str, sweep: str) -> str | None:
+    """Return the address of a sweep's learning curves in the UI that `open_ui` opens.
+
+    None where the store has no view of them: it keeps those of an experiment's last sweep.
+    """
+    from pgexp.storage.mlflow_views import curves_page
+
+    with opened(uri) as client:
+        page = curves_page(client, sweep)
+    return page and (shown(uri).rstrip("/") if _is_server(uri) else "http://127.0.0.1:5000") + page
+
+
+def _is_server(uri: str) -> bool:
+    return urlsplit(uri).scheme in ("http", "https")
 
 
 def _with_password(uri: str) -> str:

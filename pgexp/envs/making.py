@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 
+import pgexp.envs.registration  # noqa: F401 - for what it registers
 from pgexp.envs.extras import lacking, unregistered
 from pgexp.envs.wrappers import Wrap, named, objections, objections_within
 from pgexp.schema.errors import ConfigError, Problem, nearest

@@ -101,7 +101,7 @@ def inspect(
         env.close()
     if vectorization == "native" and not spec.native:
         raise ConfigError([Problem("env.vectorization", _not_native(spec))])
-    if vectorization == "async" and ":" not in id and not _gymnasiums(bare):
+    if vectorization == "async" and ":" not in id and not _known(bare):
         text = f"async, but worker processes do not know who registers {id}; write env.id=module:{id}"
         raise ConfigError([Problem("env.vectorization", text)])
     return spec
@@ -128,9 +128,9 @@ def _in_numbers(env_id: str, env: Env) -> dict[str, Any]:
     }
 
 
-def _gymnasiums(env: Env) -> bool:
-    """Whether importing Gymnasium is enough to make it."""
-    return env.spec is not None and str(env.spec.entry_point).startswith("gymnasium.envs.")
+def _known(env: Env) -> bool:
+    """Whether a process that imports this module knows its id: one of Gymnasium's, or of those that come with pgexp."""
+    return env.spec is not None and str(env.spec.entry_point).startswith(("gymnasium.envs.", "pgexp.envs."))
 
 
 def _not_native(spec: EnvSpec) -> str:

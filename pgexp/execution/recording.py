@@ -87,7 +87,7 @@ def make_record(
         command=origin.command,
         tracking=_tracking([job.config for job in jobs]),
         runs=tuple(run for index, run in enumerate(runs) if index not in finished),
-        tags=_tags_of_code(origin),
+        tags=_tags_of_code(origin) | _tags_of_choice(settings),
         settings=masked(plain(settings)),
         reused=tuple({found.record: reused(runs[index], found) for index, found in finished.items()}.values()),
     )
@@ -146,6 +146,11 @@ def _tags_of_code(origin: Provenance) -> dict[str, str]:
     if origin.git.commit is not None:
         tags |= {names.TAG_COMMIT: origin.git.commit, names.TAG_DIRTY: str(origin.git.dirty).lower()}
     return tags
+
+
+def _tags_of_choice(settings: Settings | None) -> dict[str, str]:
+    chosen_by = None if settings is None else settings.sweep.selected_from
+    return {} if chosen_by is None else {names.TAG_SELECTED_FROM: chosen_by}
 
 
 def sweep_name(runs: Sequence[RunRecord | ReusedRun], begun: str) -> str:

@@ -65,6 +65,9 @@ SEEDS_LOW: Final = OVER_SEEDS + "return_low"  # this and the next: the 95 % inte
 SEEDS_HIGH: Final = OVER_SEEDS + "return_high"
 SEEDS: Final = OVER_SEEDS + "seeds"  # how many have a final return
 SEEDS_FAILED: Final = OVER_SEEDS + "failed"  # how many failed, most often before they had one
+CURVE_IQM: Final = OVER_SEEDS + "evaluation_return_iqm"  # the learning curve: the IQM on steps that the seeds share
+CURVE_LOW: Final = OVER_SEEDS + "evaluation_return_low"  # this and the next: its 95 % interval at each step
+CURVE_HIGH: Final = OVER_SEEDS + "evaluation_return_high"
 
 # Tags of MLflow runs. A role is one of "sweep", "configuration" (its seeds below it) and "run" (one seed).
 TAG_ROLE: Final = "pgexp.role"
@@ -88,6 +91,7 @@ TAG_NONFINITE: Final = "pgexp.nonfinite"  # how many values were NaN or infinite
 TAG_REASON: Final = "pgexp.reason"  # why the run ended as it did
 TAG_EXTENDS: Final = "pgexp.extends"  # the key of the run whose budget was extended
 TAG_EXTENDED_EXACTLY: Final = "pgexp.extended_exactly"  # "true": it equals a run of the longer budget from its start
+TAG_SELECTED_FROM: Final = "pgexp.selected_from"  # the sweep that chose the configurations of this one, of fresh seeds
 TAG_COMMIT: Final = "mlflow.source.git.commit"
 TAG_PARENT: Final = "mlflow.parentRunId"
 
@@ -110,8 +114,14 @@ EVALUATIONS_FOLDER: Final = "evaluations"
 POLICY_FOLDER: Final = "policy"
 VIDEO_FOLDER: Final = "video"
 PROVENANCE_FOLDER: Final = "provenance"
+MACHINE_FILE: Final = "provenance/machine.json"
+ORIGIN_FILE: Final = "provenance/origin.json"  # the command, and when it was called
+GIT_FILE: Final = "provenance/git.json"  # of the working directory's repository, and the code's hash
+PACKAGES_FILE: Final = "provenance/packages.txt"
+LOCK_FILE: Final = "provenance/requirements.lock"
 CODE_FILE: Final = "provenance/code.zip"  # the package and the user's own modules that the policy is made of
 REQUIREMENTS_FILE: Final = "provenance/requirements.txt"  # pins of what they import
 MODEL: Final = "model"  # the name of a run's model in MLflow
+COMPARISON_FOLDER: Final = "comparison"  # of a sweep's artifacts: the report on it
 # File of the folder that a command made: a single run's own folder, or the sweep's.
 RECORD_FILE: Final = "record.json"

@@ -31,6 +31,7 @@ class Sweep:
     fail_fast: bool = False
     max_runs_per_pack: PositiveInt | Literal["auto"] = "auto"
     memory: PositiveFloat | Literal["auto"] = "auto"  # GiB, of all packs that train at once
+    selected_from: str | None = None  # the sweep by whose seeds this one's configurations were chosen
     objective: Objective = field(default_factory=Objective)
 
 

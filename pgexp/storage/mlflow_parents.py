@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pgexp.schema.names import OVER_SEEDS, SEEDS
+from pgexp.schema.names import CURVE_IQM, EVALUATION_RETURN, OVER_SEEDS, SEEDS
 from pgexp.storage.mlflow_client import Metric, MlflowClient, Run
 from pgexp.storage.mlflow_files import log_files
 from pgexp.storage.mlflow_seed import MlflowSeed
-from pgexp.storage.over_seeds import over_seeds
+from pgexp.storage.over_seeds import curve_over_seeds, over_seeds
 from pgexp.storage.record import ReusedRun
 from pgexp.storage.spool import End, Status
 
@@ -49,6 +49,7 @@ class ConfigurationScores:
         self._id = run.info.run_id
         self._start = run.info.start_time
         self._seeds = sorted(seeds, key=lambda seed: seed.run_id)  # of two runs of one seed, the comparison's counts
+        self._others = reused
         self._reused = {run.seed: run.score for run in reused if run.score is not None}
         self._stored = {name: value for name, value in run.data.metrics.items() if name.startswith(OVER_SEEDS)}
         self._counted = -1 if reused else 0  # seeds that had ended at the last look
@@ -69,8 +70,20 @@ class ConfigurationScores:
             time = max((end.time for end in ends), default=self._start)
             points = [Metric(name, value, time, int(metrics[SEEDS])) for name, value in metrics.items()]
             self._client.log_batch(self._id, points)
-            self._stored = metrics
+            self._stored |= metrics
+        if CURVE_IQM not in self._stored and all(end.complete for end in ends) and len(ended) == len(self._seeds):
+            self._log_curve(max((end.time for end in ends), default=self._start))
         self._counted = len(ended)
+
+    def _log_curve(self, time: int) -> None:
+        """Log the learning curve over the seeds, once none of them can go on: a point in MLflow is never taken back."""
+        histories = (self._client.get_metric_history(run.run_id, EVALUATION_RETURN) for run in self._others)
+        others = [{point.step: point.value for point in history} for history in histories]
+        curve = curve_over_seeds([*others, *(seed.evaluations for seed in self._seeds)])
+        points = [Metric(name, value, time, steps) for steps, at in curve for name, value in at.items()]
+        if points:
+            self._client.log_batch(self._id, points)
+            self._stored[CURVE_IQM] = points[-1].value
 
 
 Parent = ParentStatus | ConfigurationScores

@@ -25,6 +25,7 @@ from pgexp.storage.mlflow_client import MlflowClient, Param, Run, RunTag, ViewTy
 from pgexp.storage.record import Record, ReusedRun, RunRecord
 
 _DESCRIPTION = "mlflow.note.content"  # what MLflow's page of a run shows on top
+_COLOUR = "mlflow.runColor"  # what its charts draw a run in
 _DELETED = "deleted"
 
 Value = TypeVar("Value")
@@ -61,7 +62,7 @@ class MlflowRuns:
         tags = {TAG_ROLE: ROLE_SWEEP, TAG_FOLDER: str(self._record.folder.resolve())}
         return self._stand(_Wanted(self._record.name, tags | {_DESCRIPTION: self._record.command}, {}))
 
-    def configuration(self, runs: Sequence[RunRecord | ReusedRun], sweep: Run) -> Run:
+    def configuration(self, runs: Sequence[RunRecord | ReusedRun], sweep: Run, colour: str) -> Run:
         """Return the run above some seeds, with the params and tags in which all of them agree.
 
         A seed is none of its params even while it has a single one: others may be added, and what stands can't be
@@ -69,7 +70,7 @@ class MlflowRuns:
         """
         params = {name: value for name, value in _agreed(run.params for run in runs).items() if name != "seed"}
         tags = _agreed(run.tags for run in runs if isinstance(run, RunRecord)) | _configuration_tags(runs[0])
-        tags |= {TAG_ROLE: ROLE_CONFIGURATION, TAG_PARENT: sweep.info.run_id}
+        tags |= {TAG_ROLE: ROLE_CONFIGURATION, TAG_PARENT: sweep.info.run_id, _COLOUR: colour}
         return self._stand(_Wanted(runs[0].configuration_name, tags, params))
 
     def seed(self, run: RunRecord, parent: Run | None) -> Run:

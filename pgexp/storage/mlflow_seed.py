@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from pgexp.schema.names import FINAL_RETURN, ROWS_FILE, TAG_DRAINED, TAG_NONFINITE, TAG_REASON
+from pgexp.schema.names import EVALUATION_RETURN, FINAL_RETURN, ROWS_FILE, TAG_DRAINED, TAG_NONFINITE, TAG_REASON
 from pgexp.storage.mlflow_client import Metric, MlflowClient, MlflowException, Run, RunTag
 from pgexp.storage.mlflow_files import log_files
 from pgexp.storage.mlflow_model import log_model
@@ -44,6 +44,7 @@ class MlflowSeed:
         self._end: End | None = None
         self._told: list[RunTag] = []  # the tags that the store was last given
         self.score: float | None = run.data.metrics.get(FINAL_RETURN)  # of its final evaluation, once there is one
+        self.evaluations: dict[int, float] = {}  # its finite returns in training, by their steps
         self.rows = 0  # that the store has
         self.ended: End | None = None
 
@@ -91,6 +92,8 @@ class MlflowSeed:
         self._nonfinite += sum(not math.isfinite(value) for value in row.metrics.values())
         if math.isfinite(score := row.metrics.get(FINAL_RETURN, math.nan)):
             self.score = score
+        if math.isfinite(evaluated := row.metrics.get(EVALUATION_RETURN, math.nan)):
+            self.evaluations[row.steps] = evaluated
         shown = self._thinning.choose(row)
         if self._read_rows > self._drained:
             self._keep(row, shown)

@@ -7,6 +7,7 @@ of the first and adds what is missing. One process drains a record: whoever make
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from pgexp.schema.palette import COLOURS
 from pgexp.storage import recorded
 from pgexp.storage.mlflow_client import MlflowClient, MlflowException, Run, SQLAlchemyError, connect
 from pgexp.storage.mlflow_experiment import open_experiment
@@ -14,6 +15,7 @@ from pgexp.storage.mlflow_parents import ConfigurationScores, Parent, ParentStat
 from pgexp.storage.mlflow_reused import mark_reused
 from pgexp.storage.mlflow_runs import MlflowRuns
 from pgexp.storage.mlflow_seed import MlflowSeed
+from pgexp.storage.mlflow_views import save_views
 from pgexp.storage.record import Record, ReusedRun, RunRecord
 from pgexp.storage.store_uri import full_uri
 
@@ -70,15 +72,16 @@ class MlflowSink:
         groups = _by_configuration([*self._record.runs, *self._record.reused])
         marked = mark_reused(client, experiment, sweep_id, self._record.reused)
         parents: list[Parent] = []
-        for number, group in enumerate(groups, 1):
-            above = runs.configuration(group, top)
+        for number, group in enumerate(groups):
+            above = runs.configuration(group, top, COLOURS[number % len(COLOURS)])
             seeds = [self._add(client, run, runs.seed(run, above)) for run in group if isinstance(run, RunRecord)]
             reused = [run for run in group if isinstance(run, ReusedRun) and run.run_id in marked]
             both = (ConfigurationScores(client, above, seeds, reused), ParentStatus(client, above, seeds, None))
             self._above |= {len(self._seeds) - 1: both} if seeds else {}
             parents += both
-            yield number + len(self._seeds)
+            yield number + 1 + len(self._seeds)
         self._parents = [*parents, ParentStatus(client, top, self._seeds, self._record.folder)]
+        save_views(client, experiment, sweep_id, top.info.start_time)
 
     def _add(self, client: MlflowClient, record: RunRecord, run: Run) -> MlflowSeed:
         folder, points = self._record.folder_of(record), self._record.tracking.points

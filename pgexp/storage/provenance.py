@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
-from pgexp.schema.names import PROVENANCE_FOLDER
+from pgexp.schema.names import MACHINE_FILE, ORIGIN_FILE, PACKAGES_FILE, PROVENANCE_FOLDER
 from pgexp.storage.files import SharedFiles, as_bytes, as_json, read_json, write_json
 from pgexp.storage.git import GitState, git_state, is_tracked, repository_of
 from pgexp.storage.machine import Machine, machine
@@ -23,7 +23,7 @@ MODULES_FOLDER: Final = "modules"  # the user's own modules, each at its place b
 LOCK_FILE: Final = "requirements.lock"
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_MACHINE, _ORIGIN, _PACKAGES = "machine.json", "origin.json", "packages.txt"
+_MACHINE, _ORIGIN, _PACKAGES = (PurePath(name).name for name in (MACHINE_FILE, ORIGIN_FILE, PACKAGES_FILE))
 _HERE, _HOME = "git", "pgexp"  # the working directory's repository, and pgexp's own where that is another
 
 

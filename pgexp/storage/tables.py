@@ -1,6 +1,6 @@
 """A run's numbers at full resolution, as Parquet: what is deterministic apart from what is timing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,24 +18,45 @@ def write_tables(run_folder: Path) -> None:
     with it, and that must not show. The metrics depend on the run's identity alone, so the same run writes the same
     file, byte for byte; steps is in both tables, the time of day only beside the timings.
     """
-    written = SpoolReader(run_folder / ROWS_FILE).read()
-    rows = sorted((item for item in written if isinstance(item, Row)), key=lambda row: row.steps)
-    steps = {"steps": pa.array([row.steps for row in rows], pa.int64())}
+    rows = _rows(run_folder)
     times = {"time": pa.array([row.time for row in rows], pa.int64())}
-    _write(run_folder / METRICS_FILE, steps | _columns(rows, lambda name: not name.startswith(TIMING)))
-    _write(run_folder / TIMINGS_FILE, steps | times | _columns(rows, lambda name: name.startswith(TIMING)))
+    timings = _steps(rows) | times | _columns(rows, lambda name: name.startswith(TIMING))
+    _write(run_folder / METRICS_FILE, _metrics(rows))
+    _write(run_folder / TIMINGS_FILE, pa.table(timings))
 
 
-def read_metrics(path: Path) -> pa.Table:
-    """Return a table that ``write_tables`` wrote; a ValueError names the file that is missing or damaged."""
+def spooled_metrics(run_folder: Path) -> pa.Table:
+    """Return the table of metrics that ``write_tables`` would write now; a ValueError names a damaged spool."""
+    return _metrics(_rows(run_folder))
+
+
+def read_metrics(path: Path, columns: Collection[str] | None = None) -> pa.Table:
+    """Return a table that ``write_tables`` wrote, whole or its steps and those of the columns that it has.
+
+    A ValueError names the file that is missing or damaged.
+    """
+    wanted = None if columns is None else ["steps", *columns]
     try:
-        with path.open("rb") as file:  # a path alone may be a folder, and be read as several files
-            table = pq.read_table(file)
+        with pa.OSFile(str(path)) as file, pq.ParquetFile(file) as table:
+            found = table.read(wanted, use_threads=False)  # which cost more than they save in so small a file
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    if "steps" not in table.column_names:
+    if "steps" not in found.column_names:
         raise ValueError(f"{path}: it has no column of steps")
-    return table
+    return found
+
+
+def _rows(run_folder: Path) -> list[Row]:
+    written = SpoolReader(run_folder / ROWS_FILE).read()
+    return sorted((item for item in written if isinstance(item, Row)), key=lambda row: row.steps)
+
+
+def _metrics(rows: list[Row]) -> pa.Table:
+    return pa.table(_steps(rows) | _columns(rows, lambda name: not name.startswith(TIMING)))
+
+
+def _steps(rows: list[Row]) -> dict[str, pa.Array]:
+    return {"steps": pa.array([row.steps for row in rows], pa.int64())}
 
 
 def _columns(rows: list[Row], belongs: Callable[[str], bool]) -> dict[str, pa.Array]:
@@ -43,6 +64,6 @@ def _columns(rows: list[Row], belongs: Callable[[str], bool]) -> dict[str, pa.Ar
     return {name: pa.array([row.metrics.get(name) for row in rows], pa.float64()) for name in names}
 
 
-def _write(path: Path, columns: dict[str, pa.Array]) -> None:
+def _write(path: Path, table: pa.Table) -> None:
     with replacing(path) as draft:
-        pq.write_table(pa.table(columns), draft, compression="zstd")
+        pq.write_table(table, draft, compression="zstd")

@@ -16,6 +16,7 @@ from pgexp.baselines.mean import BatchMean
 from pgexp.baselines.none import NoBaseline
 from pgexp.baselines.optimal_constant import OptimalConstant
 from pgexp.baselines.per_step_mean import PerStepMean
+from pgexp.baselines.recency_weighted import RecencyWeightedAverage
 from pgexp.baselines.running_mean import RunningMean
 from pgexp.functional.arrays import Floats
 from pgexp.functional.batch import Batch
@@ -136,6 +137,26 @@ class TestExponentialMovingAverage:
         learn(average, TOTAL_RETURN)
         assert learn(average, TOTAL_RETURN, ALONE) == {names.BASELINE_VALUE: pytest.approx(5.0)}
         assert values(average, TOTAL_RETURN) == pytest.approx([(0.5 * 5 + 10) / 1.5] * 6)
+
+
+class TestRecencyWeightedAverage:
+    @pytest.mark.parametrize(("how", "targets"), [(REWARD_TO_GO, [6, 5, 3, 10, 4, -1]), (TOTAL_RETURN, [6, 10, -1])])
+    @pytest.mark.parametrize("step_size", [0.0, 0.25, 1.0])
+    def test_it_moves_towards_each_credit_in_turn(self, step_size: float, how: Estimator, targets: list[float]) -> None:
+        average, expected = RecencyWeightedAverage(step_size), 0.0
+        for _ in range(2):
+            assert values(average, how) == pytest.approx([expected] * 6)
+            assert average.predict(BATCH).final == pytest.approx([expected] * 3)
+            assert learn(average, how) == {names.BASELINE_VALUE: pytest.approx(expected)}
+            for target in targets:
+                expected += step_size * (target - expected)
+
+    def test_a_long_episode_does_not_drive_it_beyond_its_returns(self) -> None:
+        # Returns-to-go from -1,000 to -1. One step along their summed errors would go to -500,500 / 64.
+        average = RecencyWeightedAverage(2**-6)
+        batch = batch_of(Episode([[1]] * 1000, [0] * 1000, [-1.0] * 1000))
+        learn(average, REWARD_TO_GO, batch)
+        assert -64 < values(average, REWARD_TO_GO, batch)[0] < -63  # -1 / step_size, up to .984^1000 of what was before
 
 
 class TestPerStep:

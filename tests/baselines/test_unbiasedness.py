@@ -23,6 +23,7 @@ from pgexp.baselines.mean import BatchMean
 from pgexp.baselines.none import NoBaseline
 from pgexp.baselines.optimal_constant import OptimalConstant
 from pgexp.baselines.per_step_mean import PerStepMean
+from pgexp.baselines.recency_weighted import RecencyWeightedAverage
 from pgexp.baselines.running_mean import RunningMean
 from pgexp.baselines.shared_value import SharedValue
 from pgexp.baselines.value import ValueNetwork
@@ -115,6 +116,7 @@ UNBIASED = {
     "constant": learnt(lambda: Constant(0.7)),
     "running_mean": learnt(RunningMean),
     "ema": learnt(lambda: ExponentialMovingAverage(0.5)),
+    "recency_weighted": learnt(lambda: RecencyWeightedAverage(0.25)),
     "leave_one_out": learnt(LeaveOneOut),
     "leave_one_out_per_step": learnt(LeaveOneOutPerStep),
     "optimal_constant": learnt(optimal_constant),
@@ -165,7 +167,7 @@ def test_the_episodes_own_mean_halves_the_gradient_where_each_step_pays_the_same
     assert_equal(expected_gradient(REWARD_TO_GO, BIASED["episode_mean"], count, paid), whole / 2)
 
 
-@pytest.mark.parametrize("name", ["running_mean", "ema", "linear", "value"])
+@pytest.mark.parametrize("name", ["running_mean", "ema", "recency_weighted", "linear", "value"])
 def test_fitted_before_it_is_used_a_baseline_would_be_biased(name: str) -> None:
     def mistaken(how: Estimator) -> Baseline:
         baseline = UNBIASED[name](how)

@@ -8,12 +8,17 @@ import pandas as pd
 import pytest
 
 from pgexp.cli.compare import MLFLOW_SETTINGS, main
-from pgexp.schema.names import FINAL_RETURN
+from pgexp.cli.selecting import Selection
+from pgexp.schema.names import FINAL_RETURN, TAG_SELECTED_FROM
 from pgexp.storage.record import Record, RunRecord, Tracking, write
 from tests.comparison.recorded import Recorded, fresh_store
 
-FILES = {"runs.csv", "metrics.csv", "summary.csv"}
-CURVES = {"learning_curves.png", "learning_curves.svg", "learning_curves.csv"}
+FILES = {"runs.csv", "metrics.parquet", "summary.csv"}
+FIGURES = {"learning_curves.pdf", "learning_curves-narrow.png", "intervals.svg", "intervals.csv"}
+WRITTEN = (
+    *("runs.csv", "metrics.parquet", "figures/learning_curves.{png,svg,pdf,csv}"),
+    "figures/intervals-narrow.{png,svg,pdf}",
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +36,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def store(fresh: Path, folder: Path) -> Recorded:
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the figures, which take seconds, and which one test draws for all."""
+    monkeypatch.setattr("pgexp.comparison.writing.write_figures", lambda comparison, folder: [])
+
+
+@pytest.fixture
+def store(undrawn: None, drawn: Recorded) -> Recorded:
+    return drawn
+
+
+@pytest.fixture
+def drawn(fresh: Path, folder: Path) -> Recorded:
     """Two sweeps: an old one of one run, and a new one of two configurations with two seeds each."""
     store = Recorded(fresh, folder)
     store.sweep("0ld5eed")
@@ -56,27 +72,33 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return captured.err
 
 
-def test_the_newest_sweep_is_compared(store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_newest_sweep_is_compared(drawn: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     out = capsys.readouterr().out
-    lines = [line.split() for line in out.splitlines()]
-    assert ["baseline=none", "2", "410.0", "[400.0,", "420.0]", "410.0", "400.0", "420.0", "-", "0/2"] in lines
-    assert ["baseline=value", "2", "495.0", "[490.0,", "500.0]", "495.0", "490.0", "500.0", "200", "2/2"] in lines
-    assert "95 % percentile bootstrap over seeds" in out
-    assert all(f"comparison/abc123/{name}\n" in out for name in FILES | CURVES)
+    rows = {words[0]: words for words in (line.split() for line in out.splitlines()) if words[1:2] == ["2"]}
+    # By Student's t with one degree of freedom: 410 -+ 12.706 x 10.
+    assert rows["baseline=none"][1:5] == ["2", "410.0", "[282.9,", "537.1]"]
+    assert rows["baseline=none"][-4:] == ["400.0", "420.0", ">200", "0/2"]
+    assert rows["baseline=value"][-4:] == ["490.0", "500.0", "200", "2/2"]
+    assert "95 % intervals over seeds" in out
+    assert "Differences on CartPole-v1" in out
+    assert all(f"\ncomparison/abc123/{name}\n" in out for name in WRITTEN)
     assert f"mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db " in out
-    assert files(folder / "comparison" / "abc123") == FILES | CURVES
+    assert files(folder / "comparison" / "abc123") == FILES | {"differences.csv", "figures"}
+    assert files(folder / "comparison" / "abc123" / "figures") > FIGURES
 
 
 def test_the_files_hold_what_was_compared(store: Recorded, folder: Path) -> None:
     assert main(["--out", "here/there"]) == 0
-    runs, metrics, summary = (
-        pd.read_csv(folder / "here" / "there" / f"{name}.csv") for name in ("runs", "metrics", "summary")
+    runs, summary, differences = (
+        pd.read_csv(folder / "here" / "there" / f"{name}.csv") for name in ("runs", "summary", "differences")
     )
+    metrics = pd.read_parquet(folder / "here" / "there" / "metrics.parquet")
     assert runs[FINAL_RETURN].tolist() == [400, 420, 490, 500]
     assert runs["left_out"].isna().all()
     assert metrics["value"].tolist() == [200, 400, 210, 420, 245, 490, 250, 500]
     assert summary[["n", "iqm", "reached"]].to_numpy().tolist() == [[2, 410, 0], [2, 495, 2]]
+    assert differences["difference"].tolist() == [85]
 
 
 def test_a_sweep_is_named_by_the_beginning_of_its_id(store: Recorded, folder: Path) -> None:
@@ -89,6 +111,44 @@ def test_a_sweep_is_named_by_its_folder_wherever_it_is_tracked(store: Recorded, 
     record_sweep(folder / "multirun" / "today", "0ld5eed", f"sqlite:///{elsewhere}")
     assert main(["multirun/today"]) == 0
     assert files(folder / "comparison") == {"0ld5eed"}
+
+
+def test_several_sweeps_are_joined(store: Recorded, folder: Path) -> None:
+    record_sweep(folder / "multirun" / "today", "0ld5eed", store.uri)
+    assert main(["abc", "multirun/today", "--reference", "baseline=none"]) == 0
+    runs = pd.read_csv(folder / "comparison" / "abc123+1" / "runs.csv")
+    assert sorted(runs["sweep"]) == ["0ld5eed", *["abc123"] * 4]
+
+
+def test_a_folder_that_no_store_knows_is_read_itself(
+    store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_sweep(folder / "lost", "deadbeef", store.uri)
+    record_sweep(folder / "moved", "f00d", f"sqlite:///{folder}/gone/mlflow.db")
+    assert main(["lost"]) == 0
+    out = capsys.readouterr().out
+    assert "Left out as not started: 1 of 1 run" in out
+    assert "Read from lost" in out
+    assert main(["lost", "moved"]) == 0
+    assert {"deadbeef", "deadbeef+1"} == files(folder / "comparison")
+    assert "moved is" not in capsys.readouterr().err
+    assert "abc123 is no folder" in refusal(capsys, "lost", "abc123")
+    assert "there is no sweep 'deadbeef'" in refusal(capsys, "lost", "--uri", store.uri)
+
+
+def test_a_single_run_is_named_by_its_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record_sweep(folder / "outputs" / "first", None, "sqlite:///mlflow.db")
+    assert main(["outputs/first"]) == 0
+    assert files(folder / "comparison") == {"first"}
+    assert "first is the folder of a single run" in refusal(capsys, "outputs/first", "--uri", "sqlite:///mlflow.db")
+
+
+def test_runs_are_named_by_their_ids(store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--all"]) == 0
+    ids = pd.read_csv(folder / "comparison" / "all" / "runs.csv")["run_id"].tolist()
+    assert main(["--runs", ids[0], ids[3]]) == 0
+    assert sorted(pd.read_csv(folder / "comparison" / "runs" / "runs.csv")["run_id"]) == sorted([ids[0], ids[3]])
+    assert "0000" in refusal(capsys, "--runs", "0000")
 
 
 def test_all_compares_the_runs_of_every_sweep(
@@ -108,8 +168,83 @@ def test_single_runs_are_compared_where_there_is_no_sweep(fresh: Path, folder: P
 def test_a_threshold_can_be_given(store: Recorded, folder: Path) -> None:
     assert main(["--threshold", "205"]) == 0
     summary = pd.read_csv(folder / "comparison" / "abc123" / "summary.csv")
-    assert summary["steps_to_threshold"].tolist() == [150, 100]
+    assert summary["steps_to_threshold"].tolist() == [100, 100]
     assert summary["reached"].tolist() == [2, 2]
+
+
+def test_a_report_is_written_and_logged_on_the_sweep_s_run(
+    store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgexp.comparison.report.writing.drawings", lambda *_: [])
+    assert main(["--report", "--question", "Is it <better>?", "--out", "here"]) == 0
+    page = (folder / "here" / "report.html").read_text()
+    assert "Is it &lt;better&gt;?" in page
+    assert "pgexp-compare abc123 --report --question" in page, "of this sweep, when another is the newest"
+    assert {"report.html", "summary.csv"} <= files(folder / "here")
+    assert "summary.tex" in files(folder / "here" / "tables")
+    out = capsys.readouterr().out
+    assert "here/tables/summary.{md,tex}\n" in out
+    assert out.rstrip().endswith("of the run of sweep abc123.")
+
+
+def test_what_a_folder_alone_knows_is_reported_and_not_logged(
+    undrawn: None, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_sweep(folder / "lost", "deadbeef", "sqlite:///gone.db")
+    assert main(["lost", "--report"]) == 0
+    assert "report.html" in files(folder / "comparison" / "deadbeef")
+    assert "The report is not logged in MLflow: no store knows these runs." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("which", [["--all"], ["--runs"], ["0ld"]])
+def test_only_sweeps_that_are_named_hold_the_report(
+    which: list[str], store: Recorded, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgexp.comparison.report.writing.drawings", lambda *_: [])
+    ids = [run.info.run_id for run in store.client.search_runs(["1"], "tags.`pgexp.sweep` = 'abc123'")]
+    assert main([*which, *(ids[:1] if which == ["--runs"] else []), "--report"]) == 0
+    told = capsys.readouterr().out.rstrip().splitlines()[-1]
+    assert told.endswith("of the run of sweep 0ld5eed." if which == ["0ld"] else "holds one.")
+
+
+@pytest.mark.parametrize(("code", "compared"), [(0, True), (1, True), (2, False), (130, False)])
+def test_fresh_seeds_are_compared_once_they_are_trained(
+    code: int, compared: bool, store: Recorded, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Choosing and training have tests of their own; here a sweep stands for what they would have made."""
+    asked: list[object] = []
+
+    def selection(*arguments: object) -> Selection:
+        asked.extend(arguments[1:])
+        return Selection(pd.DataFrame(), [], [], [folder / "fresh"])
+
+    record_sweep(folder / "fresh", "0ld5eed", store.uri)
+    monkeypatch.setattr("pgexp.cli.selecting.make_selection", selection)
+    monkeypatch.setattr("pgexp.cli.selecting.tell_selection", lambda *_: None)
+    monkeypatch.setattr("pgexp.cli.selecting.train", lambda *_: code)
+    assert main(["abc", "--select", "--by", "baseline", "--by", "lr", "--seeds", "3", "--run"]) == code
+    assert asked == [["abc123"], "sqlite:///mlflow.db", ["baseline", "lr"], 3]
+    assert (folder / "comparison" / "0ld5eed" / "summary.csv").exists() is compared
+    assert not (folder / "comparison" / "abc123").exists()
+
+
+def test_without_a_run_nothing_is_trained(store: Recorded, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr("pgexp.cli.selecting.make_selection", lambda *_: Selection(pd.DataFrame(), [], [], []))
+    monkeypatch.setattr("pgexp.cli.selecting.tell_selection", lambda selection, _: told.append(selection))
+    assert main(["--select"]) == 0
+    assert len(told) == 1
+    assert not (folder / "comparison").exists()
+
+
+def test_by_whom_configurations_were_chosen_is_told(
+    store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.sweep("f4e5")
+    run = store.seed(100, 410.0, sweep="f4e5")
+    store.client.set_tag(run, TAG_SELECTED_FROM, "abc123")
+    assert main([]) == 0
+    assert "Chosen by sweep abc123, reported on fresh seeds." in capsys.readouterr().out
 
 
 def test_what_is_left_out_is_said(store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,8 +265,32 @@ def test_a_sweep_that_is_still_running_has_a_table_and_no_figure(
     store.sweep("abc123")
     store.seed(0, sweep="abc123", status="RUNNING")
     assert main([]) == 0
-    assert "still running, or killed outright: 1 of 1 runs" in capsys.readouterr().out
+    assert "still running, or killed outright: 1 of 1 run" in capsys.readouterr().out
     assert files(folder / "comparison" / "abc123") == FILES
+
+
+def test_a_reference_can_be_named(store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--reference", "baseline=value"]) == 0
+    differences = pd.read_csv(folder / "comparison" / "abc123" / "differences.csv")
+    assert differences[["configuration_name", "reference"]].to_numpy().tolist() == [["baseline=none", "baseline=value"]]
+    assert "the nearest here are baseline=value" in refusal(capsys, "--reference", "baseline=valu")
+
+
+def test_a_level_tells_collapsed_runs(store: Recorded, folder: Path) -> None:
+    assert main(["--collapsed", "400"]) == 0
+    assert pd.read_csv(folder / "comparison" / "abc123" / "summary.csv")["collapsed"].tolist() == [1, 0]
+
+
+def test_environments_are_averaged(store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for baseline, score in {"none": -100.0, "value": -80.0}.items():
+        params = {"env.id": "Acrobot-v1", "baseline": baseline}
+        store.seed(0, score, name=f"env=acrobot baseline={baseline}", sweep="abc123", params=params)
+    (folder / "scale.csv").write_text("environment,low,high\nCartPole-v1,0,500\nAcrobot-v1,-500,0\n")
+    assert main(["--scale", "scale.csv"]) == 0
+    found = pd.read_csv(folder / "comparison" / "abc123" / "tasks.csv")
+    assert found["configuration_name"].tolist() == ["baseline=none", "baseline=value"]
+    assert found["mean"].tolist() == pytest.approx([(0.82 + 0.8) / 2, (0.99 + 0.84) / 2])
+    assert "gone.csv can't be read" in refusal(capsys, "--scale", "gone.csv")
 
 
 def test_configurations_without_a_curve_are_named(store: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,10 +327,8 @@ def test_an_unreachable_server_is_refused(capsys: pytest.CaptureFixture[str], mo
 
 def test_a_folder_that_is_no_sweeps_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "empty").mkdir()
-    assert "empty is no sweep's folder" in refusal(capsys, "empty")
-    assert "multirun/gone is no sweep's folder" in refusal(capsys, "multirun/gone")
-    record_sweep(folder / "single", None, "sqlite:///mlflow.db")
-    assert "single is the folder of a single run: name a sweep's, or use --all" in refusal(capsys, "single")
+    assert "empty is the folder of no sweep and of no single run" in refusal(capsys, "empty")
+    assert "multirun/gone is the folder of no sweep" in refusal(capsys, "multirun/gone")
 
 
 def test_a_folder_that_cannot_be_written_is_refused(
@@ -181,7 +338,22 @@ def test_a_folder_that_cannot_be_written_is_refused(
     assert "taken can't be written (File exists): choose another with --out" in refusal(capsys, "--out", "taken")
 
 
-@pytest.mark.parametrize("arguments", [["--all", "abc123"], ["--threshold", "high"], ["--seeds", "5"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--all", "abc123"],
+        ["abc123", "--all"],
+        ["--runs", "a", "--all"],
+        ["--threshold", "high"],
+        ["--nonsense", "5"],
+        ["--question", "?"],
+        ["--run"],
+        ["--by", "lr"],
+        ["--seeds", "3"],
+        ["--select", "--seeds", "0"],
+        ["--select", "--report"],
+    ],
+)
 def test_a_usage_error_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
@@ -202,12 +374,14 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_comparing_never_loads_torch(store: Recorded) -> None:
-    script = "import sys\nfrom pgexp.cli.compare import main\nassert main([]) == 0\nassert 'torch' not in sys.modules"
+    script = (
+        "import sys\nfrom pgexp.cli.compare import main\nassert main(['0ld']) == 0\nassert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
 
 
 def record_sweep(folder: Path, sweep: str | None, uri: str) -> None:
-    run = RunRecord("run", "record", "run", "key", "configuration", "name", 0, {}, {})
+    run = RunRecord("run", "record", "run", "key", "configuration", "name", 0, {"seed": 0}, {})
     write(Record(folder, sweep, "name", "pgexp -m", Tracking(uri, "cartpole", 100), (run,), {}))
 
 

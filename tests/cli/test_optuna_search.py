@@ -150,9 +150,9 @@ def test_the_end_tells_the_best_how_far_to_trust_it_and_how_to_know_better(
     assert table[0] == ["trial", "final/return_mean", "runs", "x", "k"]
     assert table[1] == ["4", "2.000", "3", "2", "[a]"]  # (2 - 3) ** 2 and the seeds' mean of 1
     assert len(table) == 1 + 5
-    # The seeds 0, 1, 2 deviate by 1; Blom's largest of 6 is 1.282; 1.282 / sqrt 3 = .740.
+    # The seeds 0, 1, 2 deviate by 1; the largest of 6 is 1.267 on average (Harter, 1961); 1.267 / sqrt 3 = .732.
     assert lines[-2] == (
-        "The best value is of the seeds that it was chosen by, and overstated, by up to 0.740 "
+        "The best value is of the seeds that it was chosen by, and overstated, by up to 0.732 "
         "where the 6 trials are alike. What it is worth, fresh seeds tell:"
     )
     assert lines[-1] == f"  pgexp -m {LOWEST} budget.steps=50 x=2 'k=[a]' 'seed=range(100,110)'"

@@ -69,7 +69,7 @@ def test_the_comparison_shows_all_seeds(folder: Path, tmp_path: Path) -> None:
     sweep = read(folder / "second").sweep
     answer = shell(folder, "pgexp-compare", sweep or "", "--out", str(tmp_path))
     assert (answer.code, answer.err) == (0, "")
-    assert [line.split()[2] for line in answer.out.splitlines() if line.startswith("CartPole-v1 mean")] == ["3"]
+    assert [line.split()[2] for line in answer.out.splitlines() if line.startswith("CartPole-v1 mean ")] == ["3"]
 
 
 def test_a_sweep_of_which_all_has_finished_trains_nothing(again: Called) -> None:

@@ -5,7 +5,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pgexp.schema import names
 from pgexp.storage.mlflow_client import MlflowClient, Param, connect
@@ -48,25 +49,29 @@ class Recorded:
         threshold: float | None = None,
         params: Mapping[str, object] | None = None,
         columns: Mapping[str, Sequence[float | None]] | None = None,
+        tags: Mapping[str, str] | None = None,
+        nan: bool = False,
         experiment: str | None = None,
     ) -> str:
         """Record the run of one seed, below its configuration's where it is of a sweep; return its id.
 
-        columns are those of its Parquet artifact; without them it has none.
+        columns are those of its Parquet artifact; without them it has none. None is an absent value in them, NaN too
+        unless it is to be one that was measured. tags are further ones.
         """
+        further = dict(tags or {})
         tags = {names.TAG_CONFIGURATION: configuration or f"key of {name}", names.TAG_CONFIGURATION_NAME: name}
         if sweep is not None:
             tags[names.TAG_SWEEP] = sweep
             tags[names.TAG_PARENT] = self._parent(sweep, name, tags, experiment)
         if threshold is not None:
             tags[names.TAG_THRESHOLD] = str(threshold)
-        tags |= {names.TAG_ROLE: names.ROLE_RUN, names.TAG_FOLDER: str(self.folder)}
+        tags |= {names.TAG_ROLE: names.ROLE_RUN, names.TAG_FOLDER: str(self.folder)} | further
         described = {"env.id": "CartPole-v1", **(params or {}), "seed": seed}
         run = self._run(f"{name} seed={seed}", tags, described, experiment=experiment)
         if score is not None:
             self.client.log_metric(run, names.FINAL_RETURN, score)
         if columns is not None:
-            self._log_columns(run, columns)
+            self._log_columns(run, columns, nan)
         self.client.set_terminated(run, status) if status != "RUNNING" else None
         return run
 
@@ -81,8 +86,10 @@ class Recorded:
         self.client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in params.items()])
         return str(run.info.run_id)
 
-    def _log_columns(self, run: str, columns: Mapping[str, Sequence[float | None]]) -> None:
+    def _log_columns(self, run: str, columns: Mapping[str, Sequence[float | None]], nan: bool) -> None:
         path = self.folder / names.METRICS_FILE
-        pd.DataFrame(columns).astype({"steps": "int64"}).to_parquet(path)
+        typed = {name: pa.int64() if name == "steps" else pa.float64() for name in columns}
+        arrays = {name: pa.array(column, typed[name], from_pandas=not nan) for name, column in columns.items()}
+        pq.write_table(pa.table(arrays), path)
         self.client.log_artifact(run, str(path))
         path.unlink()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pgexp.comparison.store import ComparisonError, open_ui, opened, shown
+from pgexp.comparison.store import ComparisonError, curves_link, open_ui, opened, shown
 from tests.comparison.recorded import Recorded
 
 
@@ -99,3 +99,10 @@ def test_the_password_of_a_recorded_address_comes_from_the_environment(monkeypat
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:s3cret@127.0.0.1:1")
     assert "can't be read: is it up?" in refusal("http://me:***@127.0.0.1:1")
+
+
+def test_learning_curves_have_a_link_where_the_store_has_a_view_of_them(store: Recorded) -> None:
+    assert curves_link(store.uri, "20261128-a") is None
+    store.client.set_experiment_tag(store.experiment, "mlflow.sharedViewState.pgexp-curves", "... '20261128-a' ...")
+    page = f"/#/experiments/{store.experiment}/runs?viewStateShareKey=pgexp-curves&compareRunsMode=CHART"
+    assert curves_link(store.uri, "20261128-a") == f"http://127.0.0.1:5000{page}"

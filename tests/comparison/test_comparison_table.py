@@ -1,133 +1,146 @@
 import io
 import math
-from collections.abc import Mapping, Sequence
+import re
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
-from pgexp.comparison.table import footnotes, render, show, summary
-from pgexp.schema.names import EVALUATION_RETURN, FINAL_RETURN
-
-Scores = Mapping[str, Sequence[float]]
-
-
-def seed_runs(scores: Scores, threshold: float = math.nan, environment: str = "CartPole-v1") -> pd.DataFrame:
-    rows = [
-        {
-            "run_id": f"{name}-{seed}",
-            "environment": environment,
-            "configuration": f"key of {name}",
-            "configuration_name": name,
-            "seed": seed,
-            "status": "FINISHED",
-            "start": pd.Timestamp(0),
-            "threshold": threshold,
-            FINAL_RETURN: score,
-        }
-        for name, of_seeds in scores.items()
-        for seed, score in enumerate(of_seeds)
-    ]
-    return pd.DataFrame(rows)
+from pgexp.comparison.comparing import Comparison, compare
+from pgexp.comparison.table import render, show
+from tests.comparison.by_hand import Scores, evaluations, seed_runs
 
 
-def evaluations(curves: Mapping[str, Sequence[tuple[int, float]]]) -> pd.DataFrame:
-    rows = [(run, EVALUATION_RETURN, steps, value) for run, points in curves.items() for steps, value in points]
-    return pd.DataFrame(rows, columns=["run_id", "metric", "steps", "value"])
+def compared(scores: Scores, threshold: float = math.nan) -> Comparison:
+    return compare(seed_runs(scores, threshold), evaluations({}))
 
 
-def printed(frame: pd.DataFrame, width: int = 120) -> str:
+def printed(comparison: Comparison, width: int = 120, full: bool = True) -> str:
     console = Console(file=io.StringIO(), width=width)
-    console.print(render(frame))
+    console.print(render(comparison, full))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
-def test_scores_are_summarised_over_seeds() -> None:
-    row = summary(seed_runs({"a": [500, 100, 470, 490, 480]}), evaluations({})).iloc[0]
-    assert (row["environment"], row["configuration_name"], row["configuration"]) == ("CartPole-v1", "a", "key of a")
-    assert (row["n"], row["min"], row["max"]) == (5, 100, 500)
-    assert row["mean"] == pytest.approx(408)
-    assert row["iqm"] == pytest.approx((470 + 480 + 490) / 3)
-    # Of the 3,125 resamples 21 hold the seed with 100 four times or five: their IQM is lower. 160 hold it three
-    # times: their middle is 100, 100 and 470, 480, 490 or 500, in 70, 50, 30 and 10 cases. The quantile .025 is
-    # the 78th of all, which is among the 70; by the error of the draws it may be among the 50.
-    assert row["iqm_low"] == pytest.approx((100 + 100 + 475) / 3, abs=(480 - 470) / 3 / 2 + 1e-9)
-    assert row["iqm_high"] <= 500
+def lines(comparison: Comparison, full: bool = True) -> list[list[str]]:
+    return [line.split() for line in printed(comparison, full=full).splitlines()]
 
 
-def test_a_lone_seed_has_no_interval_and_a_scoreless_configuration_keeps_its_row() -> None:
-    frame = summary(seed_runs({"lone": [3.0], "none": [math.nan, math.nan]}), evaluations({}))
-    assert frame["n"].tolist() == [1, 0]
-    assert frame["iqm"].iloc[0] == 3
-    assert frame[["iqm_low", "iqm_high"]].isna().all(axis=None)
-    assert frame.loc[1, ["mean", "iqm", "min", "max"]].isna().all()
-    assert "none           0      -            -" in printed(frame)
-
-
-def test_steps_to_the_threshold_are_the_median_of_those_who_reach_it() -> None:
-    runs = seed_runs({"a": [1, 2, 3, math.nan], "b": [4.0]}, threshold=475)
-    curves = evaluations(
-        {
-            "a-0": [(10, 400), (20, 480), (30, 300)],
-            "a-1": [(10, 475), (20, 100)],
-            "a-2": [(10, 0), (20, 474)],
-            "a-3": [(10, 500)],  # did not end, so it does not count
-            "b-0": [(10, 0)],
-        }
+def test_numbers_are_printed_with_common_decimals_and_intervals_in_brackets() -> None:
+    comparison = compare(
+        seed_runs({"a": [0, 0, 0], "b": [1234.5, 1234.5, 1234.5]}, threshold=475),
+        evaluations({"a-0": [(51_200, 500)], "a-1": [(102_400, 0)], "b-0": [(200_000, 0)]}),
     )
-    a, b = summary(runs, curves).to_dict("records")
-    assert (a["threshold"], a["steps_to_threshold"], a["reached"], a["n"]) == (475, 15, 2, 3)
-    assert (b["reached"], b["n"]) == (0, 1)
-    assert math.isnan(b["steps_to_threshold"])
+    interval, other = ["[", "0,", "0]"], ["[1,234,", "1,234]"]
+    assert ["a", "3", "0", *interval, "0", *interval, "0", "0", "51.2k", "1/2"] in lines(comparison)
+    assert ["b", "3", "1,234", *other, "1,234", *other, "1,234", "1,234", ">200k", "0/1"] in lines(comparison)
 
 
-def test_a_given_threshold_takes_the_environments_place() -> None:
-    runs = seed_runs({"a": [1.0]}, threshold=475)
-    row = summary(runs, evaluations({"a-0": [(10, 90), (20, 200)]}), threshold=100).iloc[0]
-    assert (row["threshold"], row["steps_to_threshold"], row["reached"]) == (100, 20, 1)
+def test_without_its_interval_the_mean_takes_less_room() -> None:
+    comparison = compared({"a": [1.0, 2.0, 3.0]})
+    (long,), (short,) = ([line for line in lines(comparison, full) if line[:1] == ["a"]] for full in (True, False))
+    assert len(long) == len(short) + 2
+    assert short == ["a", "3", "2.000", *long[3:5], "2.000", "1.000", "3.000"]
+
+
+def test_what_is_absent_is_a_dash() -> None:
+    assert ["lone", "1", "3.000", "-", "3.000", "-", "3.000", "3.000"] in lines(compared({"lone": [3.0]}))
+    assert ["none", "0", "-", "-", "-", "-", "-", "-"] in lines(compared({"none": [math.nan]}))
 
 
 def test_without_a_threshold_nothing_is_said_of_one() -> None:
-    frame = summary(seed_runs({"a": [1.0, 2.0]}), evaluations({"a-0": [(10, 90)]}))
-    assert frame[["threshold", "steps_to_threshold", "reached"]].isna().all(axis=None)
-    assert "steps" not in printed(frame)
-    assert "reached" not in printed(frame)
+    text = printed(compare(seed_runs({"a": [1.0, 2.0]}), evaluations({"a-0": [(10, 90)]})))
+    assert "steps" not in text
+    assert "reached" not in text
 
 
-def test_numbers_are_printed_with_common_decimals_and_an_interval_in_brackets() -> None:
-    frame = summary(
-        seed_runs({"a": [0, 0], "b": [1234.5, 1234.5]}, threshold=475), evaluations({"a-0": [(51_200, 500)]})
-    )
-    lines = [line.split() for line in printed(frame).splitlines()]
-    assert ["a", "2", "0", "[", "0,", "0]", "0", "0", "0", "51.2k", "1/2"] in lines
-    assert ["b", "2", "1,234", "[1,234,", "1,234]", "1,234", "1,234", "1,234", "-", "0/2"] in lines
+def test_lost_runs_have_a_column_where_there_are_some() -> None:
+    runs = seed_runs({"a": [1.0, 2.0, 3.0, math.nan], "b": [1.0, 2.0, 3.0, 4.0]})
+    runs.loc[3, "status"] = "FAILED"
+    comparison = compare(runs, evaluations({}))
+    (row,) = (line for line in lines(comparison) if line[0:1] == ["a"])
+    assert row[-4:] == ["1/4", "[1,", "81]", "%"]  # by Clopper and Pearson: [.006, .806]
+    (row,) = (line for line in lines(comparison, full=False) if line[0:2] == ["b", "4"])
+    assert row[-1] == "0/4"
+    assert "collapsed\n" not in printed(compared({"a": [1.0]})).partition("\n\n")[0]
 
 
-def test_every_environment_has_its_table_and_threshold() -> None:
-    both = [seed_runs({"a": [1.0]}, 475), seed_runs({"b": [-90.0]}, -100, "Acrobot-v1").assign(run_id="b")]
-    text = printed(summary(pd.concat(both, ignore_index=True), evaluations({})))
-    assert text.index("Final return on CartPole-v1") < text.index("to 475") < text.index("Final return on Acrobot-v1")
-    assert "to -100" in text
+def test_every_environment_has_its_table_threshold_and_differences() -> None:
+    both = [
+        seed_runs({"a": [1.0, 2.0], "b": [2.0, 1.0]}, 475),
+        seed_runs({"c": [-90.0, -80.0], "d": [-70.0, -60.0]}, -100, "Acrobot-v1"),
+    ]
+    text = printed(compare(pd.concat(both, ignore_index=True), evaluations({})))
+    places = ["Final return on CartPole-v1", "to 475", "Final return on Acrobot-v1", "to -100"]
+    places += ["Differences on CartPole-v1", "Differences on Acrobot-v1"]
+    assert [text.index(place) for place in places] == sorted(text.index(place) for place in places)
+
+
+def test_several_environments_have_a_table_of_normalised_scores() -> None:
+    runs = [seed_runs({"env=a lr=1": [100.0, 200.0]}), seed_runs({"env=b lr=1": [-90.0, -80.0]}, environment="B")]
+    scale = pd.DataFrame({"environment": ["CartPole-v1", "B"], "low": [0.0, -100.0], "high": [500.0, 0.0]})
+    text = printed(compare(pd.concat(runs, ignore_index=True), evaluations({}), scale=scale))
+    (row,) = (line.split() for line in text.splitlines() if line.startswith("lr=1 "))
+    assert row[:3] == ["lr=1", "4", "0.200"]  # the middle two of .1, .2, .2 and .4
+    assert "Normalised score over 2 environments" in text
+    assert "intervals over seeds by the stratified t" in text
 
 
 def test_names_are_shown_as_they_are() -> None:
-    assert "net=[64,64]" in printed(summary(seed_runs({"net=[64,64]": [1.0]}), evaluations({})))
+    text = printed(compared({"net=[64,64]": [1.0, 2.0], "[red]b": [2.0, 3.0]}))
+    assert text.count("net=[64,64]") >= 2
+    assert text.count("[red]b") >= 2
 
 
-@pytest.mark.parametrize(("seeds", "warns"), [(9, True), (10, False)])
-def test_the_footnote_warns_of_few_seeds(seeds: int, warns: bool) -> None:
-    text = " ".join(footnotes(summary(seed_runs({"a": range(seeds)}), evaluations({}))))
-    assert "95 % percentile bootstrap over seeds" in text
-    assert ("76 % and 85 %" in text) is warns
+def test_differences_are_put_into_words_the_surest_first() -> None:
+    text = printed(compared({"a": [1.0, 2.0, 3.0], "b": [1.5, 2.1, 2.7], "c": [11.0, 12.1, 13.0]}))
+    told = text.partition("Differences on CartPole-v1")[2].strip()
+    assert told.startswith("c is better than a by ")
+    assert "b is not distinguishable from a" in told
+
+
+def test_what_it_would_take_is_told_once_of_all_pairs_that_it_is_the_same_of() -> None:
+    text = printed(compared({"a": [1.0, 2.0, 3.0], "b": [2.0, 1.0, 3.0], "c": [3.0, 2.0, 1.0]}))
+    told = text.partition("Differences on CartPole-v1")[2].strip().splitlines()
+    assert sum(" is not distinguishable from " in line for line in told) == 3
+    assert " would show a difference of one standard deviation" in told[3]
+    assert len(told) == 4
+
+
+def test_of_many_differences_some_are_told_and_the_rest_counted() -> None:
+    comparison = compared({f"lr={n}": [n, n + 1.0, n + 3.0] for n in range(13)})
+    told = printed(comparison).partition("Differences on CartPole-v1")[2].splitlines()
+    assert sum(" lr=12 " in line for line in told) == 10
+    assert "and 2 more in differences.csv" in told
+
+
+def test_one_configuration_differs_from_none() -> None:
+    assert "Differences" not in printed(compared({"a": [1.0, 2.0]}))
+
+
+def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int) -> str:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    show(compared({"baseline=value lr=0.01": [498.76, 498.76, 498.76]}, threshold=475))
+    return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
 
 
 def test_a_narrow_terminal_cuts_no_number(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("TERM", "dumb")
-    show(summary(seed_runs({"baseline=value lr=0.01": [498.76, 498.76]}, threshold=475), evaluations({})))
-    out = capsys.readouterr().out
-    assert "[498.8, 498.8]" in out
-    assert "0/2" in out
+    out = shown(capsys, monkeypatch, 40)
+    assert out.count("[498.8, 498.8]") == 1, "of the IQM alone"
+    assert "0/0" in out
     assert "…" not in out
+
+
+def test_a_wide_terminal_shows_the_mean_s_interval(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shown(capsys, monkeypatch, 120).count("[498.8, 498.8]") == 2
+
+
+def test_a_hundred_and_twenty_columns_hold_a_usual_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing tells the width of a pipe; lines that are written there are not longer than this."""
+    scores = {f"baseline={name} optimizer.lr=0.003": [483.3, 9.2, 500.0, 471.5] for name in ("none", "leave_one_out")}
+    show(compared(scores, threshold=475))
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 120

@@ -4,12 +4,15 @@ import pandas as pd
 import pytest
 
 from pgexp.comparison.counting import REPEATED, UNSCORED, exclusions, notes
+from pgexp.comparison.store import ComparisonError
 from pgexp.schema.names import FINAL_RETURN
+from tests.comparison.by_hand import seed_runs
 
 
 def run(seed: int, score: float = 1.0, status: str = "FINISHED", start: int = 0) -> dict[str, object]:
     return {
         "run_id": f"r{seed}-{start}",
+        "environment": "CartPole-v1",
         "configuration": "k",
         "configuration_name": "lr=1",
         "seed": seed,
@@ -24,7 +27,7 @@ def of(*rows: dict[str, object]) -> pd.DataFrame:
 
 
 def metrics_of(runs: pd.DataFrame) -> pd.DataFrame:
-    return runs[["run_id"]]
+    return runs[["run_id"]].assign(steps=100, metric="loss/policy", value=1.0)
 
 
 def test_what_is_whole_needs_no_note() -> None:
@@ -68,3 +71,10 @@ def test_many_runs_are_counted_rather_than_listed() -> None:
     runs = of(*(run(seed, math.nan, "FAILED") for seed in range(8)))
     (note,) = notes(runs, metrics_of(runs))
     assert note.endswith("8 of 8 runs (lr=1 seed 0, lr=1 seed 1, lr=1 seed 2, lr=1 seed 3, lr=1 seed 4, and 3 more).")
+
+
+def test_rows_that_share_an_index_are_refused() -> None:
+    runs = pd.concat([seed_runs({"a": [1.0, 2.0]}), seed_runs({"b": [3.0]})])
+    with pytest.raises(ComparisonError, match="share an index"):
+        exclusions(runs)
+    assert exclusions(runs.reset_index(drop=True)).tolist() == ["", "", ""]

@@ -4,9 +4,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pgexp.comparison import frames
+from pgexp.comparison import frames, stored
 from pgexp.comparison.store import ComparisonError
 from pgexp.schema import names
+from pgexp.storage import mlflow_client
 from tests.comparison.recorded import Recorded
 
 
@@ -70,9 +71,9 @@ def test_a_sweep_or_an_experiment_can_be_chosen(store: Recorded) -> None:
     store.seed(1, sweep="s2")
     store.seed(2, experiment=other)
     assert frames.runs(store.uri)["seed"].tolist() == [0, 1, 2]
-    assert frames.runs(store.uri, sweep="s2")["seed"].tolist() == [1]
+    assert frames.runs(store.uri, sweeps="s2")["seed"].tolist() == [1]
     assert frames.runs(store.uri, experiment="acrobot")["seed"].tolist() == [2]
-    assert frames.runs(store.uri, experiment="acrobot", sweep="s2").empty
+    assert frames.runs(store.uri, experiment="acrobot", sweeps="s2").empty
 
 
 def test_an_unknown_experiment_is_refused_with_the_known_ones(store: Recorded) -> None:
@@ -82,7 +83,7 @@ def test_an_unknown_experiment_is_refused_with_the_known_ones(store: Recorded) -
 
 def test_all_pages_are_read(store: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = {store.seed(seed) for seed in range(5)}
-    monkeypatch.setattr(frames, "PAGE", 2)
+    monkeypatch.setattr(mlflow_client, "_PAGE", 2)
     runs = frames.runs(store.uri)
     assert set(runs["run_id"]) == ids
     assert runs["seed"].tolist() == [0, 1, 2, 3, 4]
@@ -114,19 +115,35 @@ def test_metrics_are_at_full_resolution_and_without_what_is_absent(store: Record
     run = store.seed(7, columns=columns)
     store.seed(8, status="RUNNING")
     long = frames.metrics(frames.runs(store.uri))
-    pd.testing.assert_frame_equal(
-        long,
-        pd.DataFrame(
-            {
-                "run_id": [run] * 3,
-                "configuration_name": ["baseline=none"] * 3,
-                "seed": [7] * 3,
-                "steps": [5, 10, 10],
-                "metric": ["loss/policy", "loss/policy", "evaluation/return_mean"],
-                "value": [0.5, 0.25, 20.0],
-            }
-        ),
-    )
+    texts = {
+        "run_id": [run] * 3,
+        "configuration_name": ["baseline=none"] * 3,
+        "metric": ["loss/policy", "loss/policy", "evaluation/return_mean"],
+    }
+    expected = {"seed": [7] * 3, "steps": [5, 10, 10], "value": [0.5, 0.25, 20.0]}
+    pd.testing.assert_frame_equal(long.drop(columns=list(texts)), pd.DataFrame(expected))
+    for column, each in texts.items():
+        assert long[column].tolist() == each
+        assert isinstance(long[column].dtype, pd.CategoricalDtype), "a text that is repeated is held once"
+
+
+def test_metrics_can_be_chosen_by_name(store: Recorded) -> None:
+    columns = {"steps": [5, 10], "loss/policy": [0.5, 0.25], "evaluation/return_mean": [None, 20.0]}
+    store.seed(0, columns=columns)
+    store.seed(1, columns={"steps": [5], "loss/policy": [0.125]})
+    runs = frames.runs(store.uri)
+    chosen = frames.metrics(runs, names=["evaluation/return_mean", "of no run"])
+    assert chosen[["seed", "steps", "value"]].to_numpy().tolist() == [[0, 10, 20.0]]
+    assert set(chosen["metric"]) == {"evaluation/return_mean"}
+    assert frames.metrics(runs, names=[]).empty
+
+
+def test_a_value_that_was_measured_as_nan_is_no_absent_one(store: Recorded) -> None:
+    store.seed(0, columns={"steps": [1, 2, 3, 4], "loss/policy": [math.nan, math.inf, None, 1.0]}, nan=True)
+    long = frames.metrics(frames.runs(store.uri))
+    assert long["steps"].tolist() == [1, 2, 4]
+    assert math.isnan(long["value"][0])
+    assert long["value"].tolist()[1:] == [math.inf, 1.0]
 
 
 def test_folders_that_look_like_partitions_add_no_metric(fresh: Path, tmp_path: Path) -> None:
@@ -160,9 +177,43 @@ def test_a_run_that_a_sweep_reuses_is_among_its_runs_and_is_one_in_the_store(sto
     store.seed(1, 2.0, name="gamma=0.5 lr=0.1", sweep="new", configuration="key")
     store.client.set_tag(reused, names.member_tag("new"), names.REUSED)
     columns = ["seed", "sweep", "configuration_name"]
-    assert frames.runs(store.uri, sweep="new")[columns].to_numpy().tolist() == [
+    assert frames.runs(store.uri, sweeps="new")[columns].to_numpy().tolist() == [
         [0, "new", "gamma=0.5 lr=0.1"],
         [1, "new", "gamma=0.5 lr=0.1"],
     ]
-    assert frames.runs(store.uri, sweep="old")[columns].to_numpy().tolist() == [[0, "old", "lr=0.1"]]
+    assert frames.runs(store.uri, sweeps="old")[columns].to_numpy().tolist() == [[0, "old", "lr=0.1"]]
     assert len(frames.runs(store.uri)) == 2
+    both = frames.runs(store.uri, sweeps=["old", "new"])
+    assert both[["seed", "sweep"]].to_numpy().tolist() == [[0, "old"], [1, "new"]], "each run once"
+
+
+def test_fresh_seeds_of_a_second_sweep_join_the_configuration_of_the_first(store: Recorded) -> None:
+    for seed, lr in ((0, 0.1), (1, 0.1), (0, 0.2), (1, 0.2)):
+        store.seed(seed, sweep="first", name=f"lr={lr}", configuration=f"key {lr}", params={"lr": lr, "gamma": 0.9})
+    store.seed(5, sweep="fresh", name="cartpole", configuration="key 0.2", params={"lr": 0.2, "gamma": 0.9})
+    store.seed(6, sweep="other", name="lr=0.3", configuration="key 0.3", params={"lr": 0.3, "gamma": 0.9})
+    runs = frames.runs(store.uri, sweeps=["first", "fresh"])
+    assert runs.groupby("configuration_name")["seed"].agg(list).to_dict() == {"lr=0.1": [0, 1], "lr=0.2": [0, 1, 5]}
+    assert frames.runs(store.uri, sweeps=[]).empty
+
+
+def test_runs_can_be_chosen_by_their_ids(store: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [store.seed(seed, sweep="s1") for seed in range(5)]
+    alone = store.seed(7)
+    monkeypatch.setattr(stored, "_IDS", 2)  # so that five take three questions
+    assert frames.runs(store.uri, ids=[*ids[:4], alone])["seed"].tolist() == [0, 1, 2, 3, 7]
+    assert frames.runs(store.uri, ids=[ids[2], alone])["seed"].tolist() == [2, 7]
+    assert frames.runs(store.uri, sweeps="s1", ids=[ids[2]])["seed"].tolist() == [2]
+    assert frames.runs(store.uri, ids=[]).empty
+    with pytest.raises(ComparisonError, match=f"holds no seed's run {alone}"):
+        frames.runs(store.uri, sweeps="s1", ids=[ids[2], alone])
+
+
+def test_a_row_tells_of_the_code_and_the_end(store: Recorded) -> None:
+    tags = {names.TAG_CODE: "c0de", names.TAG_DIRTY: "true", names.TAG_NONFINITE: "3", names.TAG_REASON: "diverged"}
+    store.seed(0, tags=tags)
+    store.seed(1)
+    told = frames.runs(store.uri)[["code", "dirty", "nonfinite", "reason", "folder"]]
+    assert told.iloc[0].tolist() == ["c0de", True, 3.0, "diverged", str(store.folder)]
+    assert told.iloc[1].isna().tolist() == [False, True, True, False, False]
+    assert told.iloc[1][["code", "reason"]].tolist() == ["", ""]

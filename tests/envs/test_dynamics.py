@@ -8,7 +8,7 @@ from pgexp.envs.dynamics.registry import DYNAMICS
 from pgexp.envs.slots import ArraySlots, GymnasiumSlots, Slots
 from pgexp.envs.spec import EnvSpec, inspect
 from pgexp.schema.streams import generator, integer
-from tests.playing import Act, along, balance, force, play, push, tumble
+from tests.playing import Act, along, alternate, balance, force, play, push, tumble
 
 
 def both(spec: EnvSpec, count: int) -> tuple[Slots, Slots]:
@@ -26,6 +26,7 @@ SCRIPTS = [
     ("MountainCarContinuous-v0", force(1.0, np.float64), 100),
     ("Pendulum-v1", force(2.0, np.float32), 60),
     ("Pendulum-v1", force(2.0, np.float64), 60),
+    ("pgexp/ShortCorridor-v0", alternate, 3),
 ]
 
 

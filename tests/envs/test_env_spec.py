@@ -92,7 +92,8 @@ class TestSlots:
     def test_native_where_there_are_no_array_dynamics_is_told(self) -> None:
         assert told("FrozenLake-v1", vectorization="native") == (
             "env.vectorization: native, but FrozenLake-v1 has no array dynamics, which Acrobot-v1, CartPole-v0, "
-            "CartPole-v1, MountainCar-v0, MountainCarContinuous-v0, Pendulum-v1 have; set it to auto"
+            "CartPole-v1, MountainCar-v0, MountainCarContinuous-v0, Pendulum-v1, pgexp/ShortCorridor-v0 have; "
+            "set it to auto"
         )
         text = (
             "env.vectorization: native, but array dynamics of Pendulum-v1 know neither env.kwargs nor env.wrappers; "
@@ -102,7 +103,8 @@ class TestSlots:
         assert told("Pendulum-v1", [wrappers.FlattenObservation], "native") == text
 
     def test_workers_have_to_be_told_which_module_registers_an_id(self) -> None:
-        inspect("tests.probes:pgexp-probe/Clock-v0", vectorization="async")
+        for known in ("tests.probes:pgexp-probe/Clock-v0", "CartPole-v1", "pgexp/ShortCorridor-v0"):
+            inspect(known, vectorization="async")
         assert told("pgexp-probe/Clock-v0", vectorization="async") == (
             "env.vectorization: async, but worker processes do not know who registers pgexp-probe/Clock-v0; "
             "write env.id=module:pgexp-probe/Clock-v0"

@@ -70,7 +70,8 @@ def test_an_environment_is_made_and_stepped(name: str) -> None:
             seed += 1
             slots.start(ROW, [seed])
     assert all(rows.shape == (1, spec.observation_size) and np.isfinite(rows).all() for rows in observed)
-    assert len({rows.tobytes() for rows in observed}) > 10
+    different = len({rows.tobytes() for rows in observed})
+    assert different == 1 if name == "short_corridor" else different > 10
     slots.close()
 
 

@@ -26,6 +26,7 @@ from pgexp.baselines.mean import BatchMean
 from pgexp.baselines.none import NoBaseline
 from pgexp.baselines.optimal_constant import OptimalConstant
 from pgexp.baselines.per_step_mean import PerStepMean
+from pgexp.baselines.recency_weighted import RecencyWeightedAverage
 from pgexp.baselines.running_mean import RunningMean
 from pgexp.baselines.value import ValueNetwork
 from pgexp.learning.estimator import Estimator
@@ -69,6 +70,7 @@ UNBIASED: dict[str, Make] = {
     "constant": lambda trial, gamma: Constant(1.5),
     "running_mean": lambda trial, gamma: RunningMean(),
     "ema": lambda trial, gamma: ExponentialMovingAverage(0.5),
+    "recency_weighted": lambda trial, gamma: RecencyWeightedAverage(0.25),
     "leave_one_out": lambda trial, gamma: LeaveOneOut(),
     "leave_one_out_per_step": lambda trial, gamma: LeaveOneOutPerStep(),
     "optimal_constant": lambda trial, gamma: OptimalConstant(trial.scores),

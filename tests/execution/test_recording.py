@@ -55,6 +55,19 @@ def test_a_sweep_is_named_by_its_environments_and_sizes(configured: Compose, tmp
     assert record.sweep
 
 
+def test_a_sweep_of_fresh_seeds_tells_by_which_sweep_its_configurations_were_chosen(
+    configured: Compose, tmp_path: Path
+) -> None:
+    jobs = [Job(configured("seed=100"), tmp_path / "0")]
+    fresh = replace(SETTINGS, sweep=replace(SETTINGS.sweep, selected_from="chooser"))
+    records = [
+        make_record(jobs, try_out([job.config for job in jobs]), tmp_path, settings, provenance.collect(tmp_path, {}))
+        for settings in (SETTINGS, fresh)
+    ]
+    assert [record.tags.get("pgexp.selected_from") for record in records] == [None, "chooser"]
+    assert records[0].runs[0].key == records[1].runs[0].key, "it decides no number"
+
+
 def test_a_single_run_is_its_own_record(configured: Compose, tmp_path: Path) -> None:
     record = recorded([configured("seed=3")], tmp_path, sweep=False)
     assert (record.sweep, record.name) == (None, "CartPole-v1 value seed=3")

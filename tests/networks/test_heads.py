@@ -3,6 +3,7 @@
 import inspect
 import math
 from importlib import import_module
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -89,6 +90,31 @@ class TestAutomatic:
         assert AutomaticHead(SPACES["box"]).distribution == Gaussian(2)
         assert shipped("squashed_gaussian", SPACES["box"]).distribution == SquashedGaussian(2)
         assert BetaHead(SPACES["box"]).distribution == Beta(2)
+
+
+class TestCategoricalHead:
+    PRIOR: ClassVar = [0.1, 0.2, 0.3, 0.4]
+
+    def test_the_prior_is_the_policy_where_the_outputs_are_0(self) -> None:
+        head = shipped("categorical", SPACES["discrete"], prior=self.PRIOR)
+        logits = head({}, torch.zeros(RUNS, ROWS, 4, dtype=torch.float64))
+        expected = torch.tensor(self.PRIOR, dtype=torch.float64).expand(RUNS, ROWS, 4)
+        torch.testing.assert_close(logits.softmax(-1), expected)
+
+    @pytest.mark.parametrize("scale", [1.0, 20.0])
+    def test_it_weighs_the_exponentials_of_the_outputs_up_to_a_factor(self, scale: float) -> None:
+        x = outputs(4)
+        weighed = x.exp() * torch.tensor(self.PRIOR, dtype=torch.float64)
+        head = shipped("categorical", SPACES["discrete"], prior=[scale * each for each in self.PRIOR])
+        torch.testing.assert_close(head({}, x).softmax(-1), weighed / weighed.sum(-1, keepdim=True))
+
+    def test_it_keeps_the_networks_precision(self) -> None:
+        head = shipped("categorical", SPACES["discrete"], prior=self.PRIOR)
+        assert head({}, torch.zeros(1, 1, 4)).dtype == torch.float32
+
+    def test_a_prior_of_other_actions_is_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"^prior has 2 numbers, and there are 4 actions$"):
+            shipped("categorical", SPACES["discrete"], prior=[0.5, 0.5])
 
 
 class TestBetaHead:

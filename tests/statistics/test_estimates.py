@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
-from pgexp.statistics.estimates import interquartile_mean
+from pgexp.statistics.estimates import interquartile_mean, mean, median, optimality_gap
 
 
 def test_middle_half_is_averaged() -> None:
@@ -37,3 +37,29 @@ def test_reduces_the_last_axis() -> None:
 def test_refuses_what_has_no_middle(scores: list[float]) -> None:
     with pytest.raises(ValueError, match="none of them NaN"):
         interquartile_mean(scores)
+
+
+def test_mean_and_median_by_hand() -> None:
+    scores = [[9, 1, 2, 0], [4, 4, 5, 5]]
+    assert mean(scores).tolist() == [3, 4.5]
+    assert median(scores).tolist() == [1.5, 4.5]
+    assert median([7, 1, 2]) == 2
+
+
+def test_the_optimality_gap_makes_up_nothing_beyond_the_target() -> None:
+    # Against 10 the scores fall short by 0, 0, 4 and 6.
+    assert optimality_gap([12, 10, 6, 4], 10) == 2.5
+    assert optimality_gap([[12, 10], [6, 14]], 10).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("scores", [3.0, [], [1, math.nan], np.empty((3, 0))])
+def test_no_estimate_is_made_of_nothing_or_nan(scores: list[float]) -> None:
+    for estimate in (mean, median, lambda scores: optimality_gap(scores, 1)):
+        with pytest.raises(ValueError, match="none of them NaN"):
+            estimate(scores)
+
+
+@pytest.mark.parametrize("target", [math.nan, math.inf])
+def test_an_optimality_gap_needs_a_finite_target(target: float) -> None:
+    with pytest.raises(ValueError, match="finite number"):
+        optimality_gap([1.0], target)

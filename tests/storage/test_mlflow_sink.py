@@ -80,6 +80,7 @@ def test_sweep_configurations_and_seeds_stand_from_the_start(uri: str, make_reco
     assert sweep.data.params == {}
     assert configuration.data.tags == {
         "mlflow.runName": "lr=b",
+        "mlflow.runColor": "#D55E00",
         "mlflow.parentRunId": sweep.info.run_id,
         "pgexp.role": "configuration",
         "pgexp.sweep": "sweep-1",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pgexp.comparison import frames, table
+from pgexp.comparison import frames
+from pgexp.comparison.summary import summary
 from pgexp.storage.finding import found_sweep
 from pgexp.storage.mlflow_client import MlflowClient, Run, connect
 from pgexp.storage.mlflow_sink import MlflowSink
@@ -120,17 +121,17 @@ def test_a_configuration_counts_the_seeds_that_it_reuses(old: Record, new: Recor
 def test_the_comparison_of_a_sweep_shows_all_its_seeds_under_its_own_names(old: Record, new: Record) -> None:
     train(new)
     uri = new.tracking.uri
-    seeds = frames.runs(uri, sweep="sweep-2")
+    seeds = frames.runs(uri, sweeps="sweep-2")
     assert seeds[["configuration_name", "seed", "final/return_mean"]].to_numpy().tolist() == [
         ["gamma=0.5 lr=a", 0, 10.0],
         ["gamma=0.5 lr=a", 1, 20.0],
         ["gamma=0.5 lr=a", 2, 30.0],
         ["gamma=0.5 lr=b", 0, 5.0],
     ]
-    row = table.summary(seeds, frames.metrics(seeds, uri)).to_dict("records")[0]
+    row = summary(seeds, frames.metrics(seeds, uri)).to_dict("records")[0]
     told = by_name(new, "sweep-2")["gamma=0.5 lr=a"].data.metrics
     assert (row["iqm_low"], row["iqm_high"]) == (told["over_seeds/return_low"], told["over_seeds/return_high"])
-    assert len(frames.runs(uri, sweep="sweep-1")) == 3
+    assert len(frames.runs(uri, sweeps="sweep-1")) == 3
     assert len(frames.runs(uri)) == 4
 
 
@@ -168,7 +169,7 @@ def test_a_reused_run_that_was_deleted_is_gone_on_without(old: Record, new: Reco
     train(new)
     told = by_name(new, "sweep-2")["gamma=0.5 lr=a"].data.metrics
     assert (told["over_seeds/seeds"], told["over_seeds/return_mean"]) == (2, 25.0)
-    assert frames.runs(new.tracking.uri, sweep="sweep-2")["seed"].tolist() == [1, 2, 0]
+    assert frames.runs(new.tracking.uri, sweeps="sweep-2")["seed"].tolist() == [1, 2, 0]
 
 
 def test_a_sweep_of_reused_runs_alone_is_over_at_once(old: Record, new: Record) -> None:
@@ -176,7 +177,7 @@ def test_a_sweep_of_reused_runs_alone_is_over_at_once(old: Record, new: Record) 
     write(record)
     assert bring(record).over
     assert {run.info.status for run in by_name(new, "sweep-2").values()} == {"FINISHED"}
-    assert len(frames.runs(new.tracking.uri, sweep="sweep-2")) == 3
+    assert len(frames.runs(new.tracking.uri, sweeps="sweep-2")) == 3
 
 
 def test_a_record_keeps_what_it_reuses(new: Record) -> None:

@@ -8,6 +8,7 @@ from pgexp.envs.dynamics.cartpole import CartPole
 from pgexp.envs.dynamics.dynamics import Dynamics
 from pgexp.envs.dynamics.mountain_car import MountainCar, MountainCarContinuous
 from pgexp.envs.dynamics.pendulum import Pendulum
+from pgexp.envs.dynamics.short_corridor import ShortCorridor
 
 DYNAMICS: Final[Mapping[str, type[Dynamics]]] = {
     "Acrobot-v1": Acrobot,
@@ -16,4 +17,5 @@ DYNAMICS: Final[Mapping[str, type[Dynamics]]] = {
     "MountainCar-v0": MountainCar,
     "MountainCarContinuous-v0": MountainCarContinuous,
     "Pendulum-v1": Pendulum,
+    "pgexp/ShortCorridor-v0": ShortCorridor,
 }
