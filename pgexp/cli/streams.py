@@ -1,5 +1,6 @@
 """What a command needs of its caller: the standard streams, and a folder to work in."""
 
+import atexit
 import logging
 import os
 import sys
@@ -24,6 +25,7 @@ def settle() -> None:
         if isinstance(stream, TextIOWrapper):  # a notebook's is not, and takes every letter
             stream.reconfigure(errors="backslashreplace")
     logging.raiseExceptions = False  # a log's reader that has left is no error
+    atexit.register(_let_go)
 
 
 def working_folder() -> Path:
@@ -37,6 +39,15 @@ def working_folder() -> Path:
 def hush() -> None:
     """Send to nowhere what is printed from now on: whoever read it, head say, has seen enough."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _let_go() -> None:
+    """Write what still waits; where its reader has left, to nowhere: Python would complain as it ends."""
+    for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 class Terminal(Console):

@@ -16,10 +16,13 @@ TINY = ("env=frozenlake", "network=linear", "baseline=none", "budget.steps=8", "
 def script(folder: Path, line: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
     """Run a line of shell in a folder, where the commands are found."""
     path = f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"
+    usual = {
+        name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"
+    }  # what waits is written late
     return subprocess.run(
         ["bash", "-c", line],
         cwd=folder,
-        env=os.environ | {"PATH": path} | (environment or {}),
+        env=usual | {"PATH": path} | (environment or {}),
         capture_output=True,
         timeout=LONGEST,
         check=False,
