@@ -1,4 +1,4 @@
-"""What holds of every input, and how many are tried: some 150, or as many as PGEXP_FUZZ_EXAMPLES says."""
+"""What holds of every input, and how many are tried: some 80, or as many as PGEXP_FUZZ_EXAMPLES says."""
 
 import os
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.cli.console import Answer
 
-EXAMPLES = int(os.environ.get("PGEXP_FUZZ_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("PGEXP_FUZZ_EXAMPLES", "80"))
 
 
 def fuzzed(share: float) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -25,7 +25,7 @@ from tests.comparison.recorded import fresh_store
 from tests.kills.commands import SAID, Whom, ended, kill, started
 from tests.kills.contents import differences, hit, of_folder, of_store
 
-SWEEPS = int(os.environ.get("PGEXP_KILLED_SWEEPS", "4"))
+SWEEPS = int(os.environ.get("PGEXP_KILLED_SWEEPS", "2"))
 KILLS = 5  # of each
 LATE = 0.8  # the share of commands that are let come to their training before the first
 SWEEP = (
