@@ -81,21 +81,30 @@ def estimate(
     """
     if name not in STATISTICS:
         raise ValueError(f"no estimate is called {name!r}; there are {', '.join(get_args(Name))}")
-    sample = checked(scores, level)
-    if name == "optimality_gap":
-        if target is None:
-            raise ValueError("an optimality gap needs a target")
-        sample = shortfalls(sample, target)
+    sample = estimated(checked(scores, level), name, target)
     methods = _methods(name)
     chosen = next(iter(methods)) if method == "auto" else method
     if chosen not in methods:
         raise ValueError(f"no interval of the {name} is by {method!r}; there are {', '.join(methods)}")
     interval = methods[chosen](sample, level)
-    low, high = (None, None) if interval is None else interval
-    if name == "optimality_gap" and low is not None:
-        low = max(low, 0.0)  # where every seed reaches the target, and never beyond
     caveat = _caveat(sample, name, chosen, interval)
-    return Estimate(name, float(STATISTICS[name](sample)), low, high, level, chosen, sample.size, caveat)
+    return Estimate(name, float(STATISTICS[name](sample)), *ends(interval, name), level, chosen, sample.size, caveat)
+
+
+def estimated(sample: FloatArray, name: Name, target: float | None) -> FloatArray:
+    """Return what an estimate is of: the scores, or their shortfalls; ValueError for a gap without a target."""
+    if name != "optimality_gap":
+        return sample
+    if target is None:
+        raise ValueError("an optimality gap needs a target")
+    return shortfalls(sample, target)
+
+
+def ends(interval: Interval | None, name: Name) -> tuple[float | None, float | None]:
+    """Return both ends of an estimate's interval; None where there is none, and no optimality gap is below 0."""
+    if interval is None:
+        return None, None
+    return (max(interval.low, 0.0) if name == "optimality_gap" else interval.low), interval.high
 
 
 def _methods(name: Name) -> Methods:

@@ -7,8 +7,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pgexp.statistics.estimates import FloatArray, interquartile_mean, shortfalls
-from pgexp.statistics.estimating import Estimate, Method, Name
+from pgexp.statistics.estimates import FloatArray, interquartile_mean
+from pgexp.statistics.estimating import Estimate, Method, Name, ends, estimated
 from pgexp.statistics.intervals import RESAMPLES, Interval, checked
 from pgexp.statistics.skewness import looks_skewed
 from pgexp.statistics.standard_errors import mean_and_error
@@ -71,10 +71,7 @@ def estimate_over_tasks(
         raise ValueError(f"no interval of the {name} over tasks is by {method!r}; there are {', '.join(methods)}")
     value, least = float(STATISTICS[name](samples)), min(sample.size for sample in samples)
     interval = methods[used](samples, level=level, resamples=resamples, seed=seed) if least > 1 else None
-    low, high = (None, None) if interval is None else interval
-    if name == "optimality_gap" and low is not None:
-        low = max(low, 0.0)
-    return Estimate(name, value, low, high, level, used, least, _caveat(samples, name, used, interval))
+    return Estimate(name, value, *ends(interval, name), level, used, least, _caveat(samples, name, used, interval))
 
 
 def _prepared(tasks: Sequence[ArrayLike], name: Name, level: float, target: float | None) -> Samples:
@@ -82,11 +79,7 @@ def _prepared(tasks: Sequence[ArrayLike], name: Name, level: float, target: floa
     samples = [checked(task, level) for task in tasks]
     if not samples:
         raise ValueError("an estimate over tasks needs one task or more")
-    if name != "optimality_gap":
-        return samples
-    if target is None:
-        raise ValueError("an optimality gap needs a target")
-    return [shortfalls(sample, target) for sample in samples]
+    return [estimated(sample, name, target) for sample in samples]
 
 
 def _methods(name: Name) -> Mapping[Method, Callable[..., Interval | None]]:

@@ -46,6 +46,6 @@ def _clear(uri: str, run: Run) -> None:
     repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=uri)
     if repository.list_artifacts(COMPARISON_FOLDER):
         try:
-            repository.delete_artifacts(COMPARISON_FOLDER)  # type: ignore[no-untyped-call]
+            repository.delete_artifacts(COMPARISON_FOLDER)  # type: ignore[no-untyped-call]  # MLflow gives it no types
         except (MlflowException, NotImplementedError):  # says one that can't delete
             return

@@ -11,7 +11,7 @@ FloatArray = NDArray[np.float64]
 
 
 def interval(scores: object) -> tuple[float, float]:
-    found = block_interval(scores)  # type: ignore[arg-type]
+    found = block_interval(scores)
     assert found is not None
     return found
 

@@ -110,7 +110,7 @@ def test_where_the_interval_holds_there_is_no_caveat(scores: list[float], name: 
 )
 def test_refuses(refused: dict[str, object], named: type[Exception], told: str) -> None:
     with pytest.raises(named, match=told):
-        estimate(SCORES, **refused)  # type: ignore[arg-type]
+        estimate(SCORES, **refused)
 
 
 @pytest.mark.parametrize("scores", [[], [1.0, math.nan], [[1.0, 2.0]]])

@@ -44,4 +44,4 @@ def test_what_is_trimmed_has_no_part_in_the_error() -> None:
 @pytest.mark.parametrize("scores", [1.0, [], [1.0], [1.0, math.nan], [1.0, math.inf]])
 def test_refuses_what_has_no_error(scores: object) -> None:
     with pytest.raises(ValueError, match="two scores or more"):
-        iqm_and_error(scores)  # type: ignore[arg-type]
+        iqm_and_error(scores)

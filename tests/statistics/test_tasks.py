@@ -196,7 +196,7 @@ def test_refuses() -> None:
     with pytest.raises(ValueError, match="needs a target"):
         estimate_over_tasks(TASKS, "optimality_gap")
     with pytest.raises(ValueError, match=r"there are stratified t, percentile, BCa, studentised$"):
-        estimate_over_tasks(TASKS, "mean", method="t")  # type: ignore[arg-type]
+        estimate_over_tasks(TASKS, "mean", method="t")
     with pytest.raises(ValueError, match=r"there are stratified t, percentile, BCa$"):
         estimate_over_tasks(TASKS, "median", method="studentised")
     with pytest.raises(ValueError, match="one or more finite scores"):

@@ -58,15 +58,7 @@ def test_sweep_configurations_and_seeds_stand_from_the_start(uri: str, make_reco
     record = make_record(uri)
     opened(record)
     found = runs(record)
-    assert found.keys() == {
-        "a and b",
-        "lr=a",
-        "lr=b",
-        "lr=a seed=0",
-        "lr=a seed=1",
-        "lr=b seed=0",
-        "lr=b seed=1",
-    }
+    assert found.keys() == {"a and b", "lr=a", "lr=b", "lr=a seed=0", "lr=a seed=1", "lr=b seed=0", "lr=b seed=1"}
     assert {run.info.status for run in found.values()} == {"RUNNING"}
     sweep, configuration, seed = (found[name] for name in ("a and b", "lr=b", "lr=b seed=1"))
     assert sweep.data.tags == {

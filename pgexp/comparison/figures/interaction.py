@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from pgexp.comparison.figures.naming import longest, split, wrapped
-from pgexp.comparison.figures.panels import grid
+from pgexp.comparison.figures.panels import grid, place
 from pgexp.comparison.figures.saving import save
 from pgexp.comparison.figures.style import EM, PALE, SMALL, ShortNumbers, Width, caption, counted, styled
 from pgexp.statistics.intervals import FloatArray
@@ -81,7 +81,7 @@ def _text(value: object) -> str:
 
 def _across(ax: Axes) -> float:
     """Return about how many inches wide a map is."""
-    return float(ax.figure.get_figwidth() / ax.get_subplotspec().get_gridspec().ncols - BESIDE)  # type: ignore[union-attr]
+    return float(ax.figure.bbox.width / ax.figure.dpi / place(ax).get_gridspec().ncols - BESIDE)
 
 
 def _write(ax: Axes, scores: FloatArray) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from numpy.typing import ArrayLike
 
 from pgexp.comparison.figures.naming import longest, wrapped
@@ -62,12 +63,12 @@ def grid(panels: int, width: Width, below: float, **options: Any) -> tuple[Figur
 
 def left_of(axes: Sequence[Axes]) -> list[Axes]:
     """Return the axes at the left edge, where labels of the vertical axis belong."""
-    return [ax for ax in axes if ax.get_subplotspec().is_first_col()]  # type: ignore[union-attr]
+    return [ax for ax in axes if place(ax).is_first_col()]
 
 
 def bottom_of(axes: Sequence[Axes]) -> list[Axes]:
     """Return the axes with no other below them, where labels of the horizontal axis belong."""
-    columns = axes[0].get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
+    columns = place(axes[0]).get_gridspec().ncols
     return list(axes[-columns:])
 
 
@@ -85,3 +86,11 @@ def limits(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> tuple[float, f
     top = min(max(top, highs.max(initial=top)), top + beyond)
     margin = 0.05 * (top - bottom) or 0.05 * abs(top) or 1.0
     return float(bottom - margin), float(top + margin)
+
+
+def place(ax: Axes) -> SubplotSpec:
+    """Return where a panel stands in its figure's grid. ValueError where it is of none."""
+    found = ax.get_subplotspec()
+    if found is None:
+        raise ValueError("the axes stand in no grid of panels")
+    return found
