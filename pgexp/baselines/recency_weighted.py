@@ -5,6 +5,7 @@ import numpy as np
 from pgexp.baselines.baseline import Prediction, Predictor
 from pgexp.functional.arrays import Floats
 from pgexp.functional.batch import Batch, Credit
+from pgexp.functional.returns import powers
 from pgexp.schema import names
 from pgexp.schema.types import Fraction
 
@@ -33,7 +34,7 @@ class RecencyWeightedAverage(Predictor):
     def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
         """Move towards each credit in turn; return the average that the batch was valued with."""
         used, targets = self._average, _in_turn(credit)
-        kept = (1.0 - self._step_size) ** np.arange(len(targets) + 1)  # the weight left of a target after so many more
+        kept = powers(1.0 - self._step_size, len(targets) + 1)  # the weight left of a target after so many more
         self._average = float(kept[-1] * used + self._step_size * (kept[-2::-1] * targets).sum())
         return {names.BASELINE_VALUE: used}
 

@@ -1,4 +1,4 @@
-"""The value network."""
+"""Value network."""
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ from pgexp.schema.types import Factory, PositiveFloat, PositiveInt
 class ValueNetwork(Predictor):
     """``b(s) = v(s)``, a network of its own, fitted to the credits by least squares (Sutton & Barto 2018, sec. 13.4).
 
-    After a batch was used, Adam takes `fit_steps` steps of rate `lr` on its mean squared error. Unbiased, since a batch
-    is valued before it is fitted. Each fit step costs about what the policy's update costs.
+    After a batch was used, Adam takes `fit_steps` steps of rate `lr` on its mean squared error. Unbiased, because a batch
+    is valued before it is fitted. Each fit step costs about as much as the policy's update.
     """
 
     biased = False
@@ -37,11 +37,11 @@ class ValueNetwork(Predictor):
         self._network = network(inputs=inputs, outputs=1, shape=shape)
         if not isinstance(self._network, Network):
             raise ValueError(
-                f"{type(self._network).__name__} has a memory, which a value network of its own can't keep: "
-                "set baseline=shared_value, which remembers with the policy, or another baseline.network"
+                f"{type(self._network).__name__} has a memory, which a separate value network cannot keep: "
+                "set baseline=shared_value, which uses the policy's memory, or another baseline.network"
             )
         initial = cast(self._network.initial(streams(seed, "init", "value")), dtype)
-        self._parameters = {name: tensor.unsqueeze(0).requires_grad_() for name, tensor in initial.items()}
+        self._parameters = {name: tensor.requires_grad_() for name, tensor in initial.items()}
         self._optimizer = torch.optim.Adam(self._parameters.values(), lr=lr, fused=True)
         self._dtype = dtype
         self._fit_steps = fit_steps
@@ -58,8 +58,9 @@ class ValueNetwork(Predictor):
         for _ in range(self._fit_steps):
             loss = squared_error(self._forward(observations), target)
             losses.append(loss.item())
-            self._optimizer.zero_grad()
-            loss.backward()
+            gradients = torch.autograd.grad(loss, list(self._parameters.values()))
+            for tensor, gradient in zip(self._parameters.values(), gradients, strict=True):
+                tensor.grad = gradient.contiguous()
             self._optimizer.step()
         return {names.VALUE_LOSS: losses[0]}
 
@@ -68,5 +69,5 @@ class ValueNetwork(Predictor):
             return self._forward(torch.from_numpy(observations)).numpy().astype(np.float64)
 
     def _forward(self, observations: Tensor) -> Tensor:
-        result: Tensor = self._network(self._parameters, observations.unsqueeze(0))
-        return result[0, :, 0]
+        result: Tensor = self._network(self._parameters, observations)
+        return result[:, 0]

@@ -34,7 +34,9 @@ def tell_estimate(estimate: Estimate, console: Console) -> None:
 
 def _what(configs: Sequence[RunConfig]) -> str:
     first = configs[0]
-    batch = f"{first.batch.episodes} episodes" if first.batch.episodes else f"{first.slots} x {first.batch.steps} steps"
+    batch = (
+        f"{first.batch.episodes} episodes" if first.batch.episodes else f"{first.num_envs} x {first.batch.steps} steps"
+    )
     network = first.choices.get("network", first.network.name)
     return f"{first.env.id}, {network}, batches of {batch}"
 

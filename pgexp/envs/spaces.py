@@ -1,4 +1,4 @@
-"""Between Gymnasium's spaces and rows of numbers: observations laid flat, actions as their space has them."""
+"""Conversion between Gymnasium's spaces and rows of numbers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from operator import contains
@@ -8,25 +8,25 @@ import numpy as np
 from gymnasium import Space, spaces
 from numpy.typing import NDArray
 
-from pgexp.functional.arrays import Actions
+from pgexp.functional.arrays import Floats
 from pgexp.functional.spaces import ActionSpace
 
 Row = NDArray[Any]  # [O]
 Write = Callable[[Any, Row], None]
-Hand = Callable[[Actions], Sequence[Any]]
+Hand = Callable[[Floats], Sequence[Any]]
 
 _PLAIN = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
 
 class Spaces(NamedTuple):
-    """What an environment's observations and actions are, in Gymnasium's terms."""
+    """The spaces of an environment's observations and actions."""
 
     observation: Space[Any]
     action: Space[Any]
 
 
 def unread(space: Space[Any]) -> Iterator[Space[Any]]:
-    """Yield the parts of an observation space that are no fixed number of numbers."""
+    """Yield the parts of an observation space that are not a fixed number of numbers."""
     if isinstance(space, spaces.Tuple | spaces.Dict):
         for part in _parts(space).values():
             yield from unread(part)
@@ -35,20 +35,20 @@ def unread(space: Space[Any]) -> Iterator[Space[Any]]:
 
 
 def observation_shape(space: Space[Any]) -> tuple[int, ...]:
-    """Return a Box's own shape; (O,) of what is laid flat from other spaces."""
+    """Return a Box's own shape; (O,) for other spaces, which are flattened."""
     return tuple(space.shape) if isinstance(space, spaces.Box) else (spaces.flatdim(space),)
 
 
 def observation_dtype(space: Space[Any]) -> Literal["uint8"] | None:
-    """Return what observations are kept in: bytes where they are pictures, else None, numbers of the policy's type."""
+    """Return the dtype in which observations are kept: uint8 for pictures of bytes, else None, the policy's own."""
     picture = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) >= 2
     return "uint8" if picture else None
 
 
 def writer(space: Space[Any]) -> Write:
-    """Return a function that lays an observation flat into a row, the numbers of ``gymnasium.spaces.flatten``.
+    """Return a function that writes an observation into a row, as ``gymnasium.spaces.flatten`` does.
 
-    It raises ValueError where the observation's shape, or a whole number, is none of the space's.
+    It raises ValueError if the observation's shape, or a whole number in it, does not belong to the space.
     """
     match space:
         case spaces.Discrete():
@@ -103,7 +103,7 @@ def _one_after_another(parts: dict[Any, Space[Any]]) -> Write:
 
 
 def action_space(space: Space[Any]) -> ActionSpace | None:
-    """Return the space in plain numbers, or None where no policy here can act in it."""
+    """Return the space in plain numbers, or None if no policy of pgexp can act in it."""
     match space:
         case spaces.Discrete():
             return ActionSpace("discrete", 1, counts=(int(space.n),))
@@ -118,16 +118,16 @@ def action_space(space: Space[Any]) -> ActionSpace | None:
 
 
 def hander(space: Space[Any]) -> Hand:
-    """Return a function from actions, [M] or [M, D] and counted from 0, to the M objects that the environment takes."""
+    """Return a function from actions, [M, A] and counted from 0, to the M objects that the environment takes."""
     shape, dtype = tuple(space.shape or ()), space.dtype
     start = np.asarray(getattr(space, "start", 0))
 
-    def hand(actions: Actions) -> Sequence[Any]:
+    def hand(actions: Floats) -> Sequence[Any]:
         moved = (actions.reshape(len(actions), *shape) + start).astype(dtype)
         return [moved[i, ...] for i in range(len(moved))]
 
-    def hand_whole_numbers(actions: Actions) -> Sequence[Any]:
-        numbers: list[int] = (actions + start).tolist()
+    def hand_whole_numbers(actions: Floats) -> Sequence[Any]:
+        numbers: list[int] = (actions[:, 0].astype(np.int64) + start).tolist()
         return numbers
 
     return hand_whole_numbers if isinstance(space, spaces.Discrete) else hand

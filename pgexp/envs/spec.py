@@ -1,36 +1,39 @@
-"""Finds out what an environment is, and makes slots of it."""
+"""Environment specification: sizes, spaces, limits, and how environments are made."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import signature
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import gymnasium as gym
 
-from pgexp.envs.dynamics.registry import DYNAMICS
+from pgexp.envs.bank import Bank, GymnasiumBank
+from pgexp.envs.compiled.dynamics import Dynamics, check
+from pgexp.envs.compiled.gymnasium_env import DynamicsEnv
+from pgexp.envs.compiled.registry import DYNAMICS, dynamics_class
 from pgexp.envs.making import Env, made, made_wrapped, make, wrapped
-from pgexp.envs.slots import ArraySlots, GymnasiumSlots, Slots
 from pgexp.envs.spaces import Spaces, action_space, observation_dtype, observation_shape, unread
-from pgexp.envs.workers import WorkerSlots
+from pgexp.envs.workers import WorkerBank
 from pgexp.envs.wrappers import Wrap
 from pgexp.functional.spaces import ActionSpace
 from pgexp.schema.errors import ConfigError, Problem
 
-Vectorization = Literal["auto", "native", "sync", "async"]
+Vectorization = Literal["auto", "compiled", "sync", "async"]
 
-# Their reset leaves contacts of the last episode in the physics' world, so that an episode is not its seed's alone.
-_KEPT: Final = frozenset({"BipedalWalker-v3", "BipedalWalkerHardcore-v3"})
+# Their reset leaves contacts of the last episode in the physics' world: an episode depends on more than its seed.
+_IMPURE: Final = frozenset({"BipedalWalker-v3", "BipedalWalkerHardcore-v3"})
 
 
 @dataclass(frozen=True)
 class EnvSpec:
-    """An environment's sizes and limits, and what it takes to make it."""
+    """An environment's sizes and limits, and how it is made."""
 
     id: str
-    spaces: Spaces  # in Gymnasium's terms; the next four tell them in plain numbers
-    observation_shape: tuple[int, ...]  # a Box's own; (O,) of what is laid flat from other spaces
+    spaces: Spaces  # Gymnasium's; the next four describe them in plain numbers
+    observation_shape: tuple[int, ...]  # a Box's own; (O,) for other spaces, which are flattened
     observation_size: int  # O
     observation_dtype: Literal["uint8"] | None  # None: the policy's
     action_space: ActionSpace
@@ -40,35 +43,75 @@ class EnvSpec:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     wrappers: Sequence[Wrap] = ()
     vectorization: Vectorization = "auto"
+    compiled: Dynamics | None = None  # dynamics that equal it
+    own: bool = False  # whether these are a user's own, which no Gymnasium id has
 
     @property
-    def native(self) -> bool:
-        """Whether array dynamics equal it: they know neither arguments nor wrappers."""
-        return self.id in DYNAMICS and not self.kwargs and not self.wrappers
+    def dynamics(self) -> Dynamics | None:
+        """The compiled dynamics to step with; None to step Gymnasium environments. The numbers are the same."""
+        return None if self.vectorization in ("sync", "async") else self.compiled
+
+    @property
+    def masked(self) -> bool:
+        """Whether the environment gives masks of allowed actions."""
+        return self.compiled is not None and self.compiled.masked
+
+    @property
+    def pictures(self) -> bool:
+        """Whether observations are pictures of bytes."""
+        return self.observation_dtype == "uint8"
 
     def make(self, render_mode: str | None = None) -> Env:
         """Return one Gymnasium environment, with its time limit and its wrappers."""
+        if self.own and self.compiled is not None:
+            return _made_of(self.compiled, self.max_episode_steps)
         render = {} if render_mode is None else {"render_mode": render_mode}
         return wrapped(make(self.id, self.max_episode_steps, {**render, **self.kwargs}), self.wrappers)
 
-    def filmed(self) -> GymnasiumSlots:
-        """Return slots whose environments can be pictured, without a screen."""
+    def filmed(self) -> GymnasiumBank:
+        """Return a bank whose environments can be drawn, without a screen."""
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-        return GymnasiumSlots(partial(self.make, "rgb_array"), self.spaces, afresh=self.id in _KEPT)
+        return self._gymnasium("rgb_array")
 
-    def shown(self) -> GymnasiumSlots:
-        """Return slots whose environments show themselves in a window."""
-        return GymnasiumSlots(partial(self.make, "human"), self.spaces, afresh=self.id in _KEPT)
+    def shown(self) -> GymnasiumBank:
+        """Return a bank whose environments show themselves in a window."""
+        return self._gymnasium("human")
 
-    def slots(self, count: int) -> Slots:
-        """Return a bank of `count` slots. Of which kind it is decides no number."""
-        if self.native and self.vectorization in ("auto", "native"):
-            assert self.max_episode_steps is not None, self.id
-            return ArraySlots(DYNAMICS[self.id](), count, self.max_episode_steps)
-        build = partial(GymnasiumSlots, self.make, self.spaces, afresh=self.id in _KEPT)
+    def bank(self, count: int) -> Bank:
+        """Return a bank of Gymnasium environments, in this process or in worker processes."""
         if self.vectorization == "async":
-            return WorkerSlots(build, min(count, os.cpu_count() or 1))
-        return build()
+            return WorkerBank(self._gymnasium, min(count, os.cpu_count() or 1))
+        return self._gymnasium()
+
+    def _gymnasium(self, render_mode: str | None = None) -> GymnasiumBank:
+        return GymnasiumBank(partial(self.make, render_mode), self.spaces, self.id in _IMPURE, self.masked)
+
+
+def _made_of(dynamics: Dynamics, max_episode_steps: int | None) -> Env:
+    env: Env = DynamicsEnv(dynamics)
+    return env if max_episode_steps is None else gym.wrappers.TimeLimit(env, max_episode_steps)
+
+
+def inspect_dynamics(
+    dynamics: Dynamics, name: str, max_episode_steps: int | None, vectorization: Vectorization
+) -> EnvSpec:
+    """Return the spec of a user's own dynamics. Raises ConfigError if its functions contain a mistake."""
+    try:
+        check(dynamics)
+    except ValueError as error:
+        raise ConfigError([Problem("env.dynamics", str(error))]) from error
+    env = DynamicsEnv(dynamics)
+    return EnvSpec(
+        id=name,
+        spaces=Spaces(env.observation_space, env.action_space),
+        **_in_numbers(name, env),
+        max_episode_steps=max_episode_steps or dynamics.max_episode_steps,
+        reward_threshold=dynamics.reward_threshold,
+        frames_per_second=env.metadata.get("render_fps", 30),
+        vectorization=vectorization,
+        compiled=dynamics,
+        own=True,
+    )
 
 
 def inspect(
@@ -80,14 +123,14 @@ def inspect(
 ) -> EnvSpec:
     """Return the spec of a Gymnasium id, ``Name-v0`` or ``module:Name-v0``.
 
-    Raises ConfigError where the id is unknown, can't be made or wrapped, has spaces that no policy here can act in, or
-    has no array dynamics and is to have them.
+    Raises ConfigError if the id is unknown, cannot be made or wrapped, has spaces that no policy of pgexp can act in, or
+    has no compiled dynamics although `vectorization` asks for them.
     """
     env = bare = made(id, max_episode_steps, kwargs)
     try:
         env = made_wrapped(bare, wrappers)
         spec = EnvSpec(
-            id=bare.spec.id if bare.spec and ":" not in id else id,  # with its version where the id left that open
+            id=bare.spec.id if bare.spec and ":" not in id else id,  # with its version if the id did not name one
             spaces=Spaces(env.observation_space, env.action_space),
             **_in_numbers(id, env),
             max_episode_steps=bare.spec.max_episode_steps if bare.spec else max_episode_steps,
@@ -96,19 +139,20 @@ def inspect(
             kwargs=dict(kwargs),
             wrappers=tuple(wrappers),
             vectorization=vectorization,
+            compiled=_compiled(bare, kwargs) if not wrappers else None,
         )
     finally:
         env.close()
-    if vectorization == "native" and not spec.native:
-        raise ConfigError([Problem("env.vectorization", _not_native(spec))])
+    if vectorization == "compiled" and spec.compiled is None:
+        raise ConfigError([Problem("env.vectorization", _not_compiled(spec))])
     if vectorization == "async" and ":" not in id and not _known(bare):
-        text = f"async, but worker processes do not know who registers {id}; write env.id=module:{id}"
+        text = f"worker processes cannot import the module that registers {id} (got async). Write env.id=module:{id}"
         raise ConfigError([Problem("env.vectorization", text)])
     return spec
 
 
 def _in_numbers(env_id: str, env: Env) -> dict[str, Any]:
-    """Return what the spec says of the spaces in plain numbers. Raises ConfigError where that can't be."""
+    """Return the spec's fields about the spaces. Raises ConfigError if a space is not supported."""
     observation, acting = env.observation_space, action_space(env.action_space)
     problems = [
         Problem("env.id", f"{env_id} observes {part}; pgexp reads Box, Discrete, MultiDiscrete and MultiBinary "
@@ -129,11 +173,21 @@ def _in_numbers(env_id: str, env: Env) -> dict[str, Any]:
 
 
 def _known(env: Env) -> bool:
-    """Whether a process that imports this module knows its id: one of Gymnasium's, or of those that come with pgexp."""
+    """Whether a process that imports this module knows the id: Gymnasium's own, or one that comes with pgexp."""
     return env.spec is not None and str(env.spec.entry_point).startswith(("gymnasium.envs.", "pgexp.envs."))
 
 
-def _not_native(spec: EnvSpec) -> str:
+def _compiled(env: Env, kwargs: Mapping[str, Any]) -> Dynamics | None:
+    """Return the compiled dynamics that equal a Gymnasium environment, or None."""
+    if env.spec is None or env.spec.id not in DYNAMICS:
+        return None
+    kind = dynamics_class(env.spec.id)
+    return kind(**kwargs) if kwargs.keys() <= signature(kind).parameters.keys() else None
+
+
+def _not_compiled(spec: EnvSpec) -> str:
     if spec.id in DYNAMICS:
-        return f"native, but array dynamics of {spec.id} know neither env.kwargs nor env.wrappers; set it to auto"
-    return f"native, but {spec.id} has no array dynamics, which {', '.join(DYNAMICS)} have; set it to auto"
+        return (
+            f"compiled dynamics of {spec.id} take neither these env.kwargs nor env.wrappers (got compiled). Set auto."
+        )
+    return f"must be auto, sync or async for {spec.id} (got compiled). Compiled are {', '.join(DYNAMICS)}."

@@ -1,7 +1,7 @@
-"""One worker process that holds a bank of slots, ``python -m pgexp.envs.worker DESCRIPTOR``, seen from both its ends.
+"""Worker process that holds a bank of environments, and its parent's handle to it.
 
-A worker is started afresh, not forked: a fork copies locks that threads of this process may hold. It hears requests
-on a connection that its parent holds, and ends when that closes: when the parent lets go, or is dead.
+The process, ``python -m pgexp.envs.worker DESCRIPTOR``, is started, not forked: a fork copies locks that threads of the
+parent may hold. It answers requests on a connection to its parent, and ends when that closes or the parent dies.
 """
 
 import os
@@ -14,24 +14,22 @@ from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pgexp.envs.slots import Slots, Start, Transition
+from pgexp.envs.bank import Bank
 
-Told = TypeVar("Told", Start, Transition)
-
-_PATIENCE = 10.0  # seconds that a worker has to end its step, once its parent has let go
+_PATIENCE = 10.0  # seconds that a worker has to finish its step once the connection is closed
 
 
 class WorkerEndedError(RuntimeError):
-    """A worker's process ended before it had answered."""
+    """A worker process ended before it answered."""
 
 
 class Worker:
-    """A worker's process, seen from its parent."""
+    """Handle of a worker process."""
 
-    def __init__(self, build: Callable[[], Slots]) -> None:
-        """Start the process, in a session of its own: Ctrl-C is for its parent. Its first answer is to `build`."""
+    def __init__(self, build: Callable[[], Bank]) -> None:
+        """Start the process, in a session of its own: Ctrl-C is for its parent. It first answers to `build`."""
         self._connection, theirs = Pipe()
         command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno())]
         path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
@@ -46,12 +44,12 @@ class Worker:
         self.ask("build", build)
 
     def ask(self, name: str, *arguments: Any) -> None:
-        """Send a request. Where nobody is there to hear it, `answer` tells."""
+        """Send a request. If the process has ended, `answer` raises."""
         with suppress(ConnectionError):
             self._connection.send((name, *arguments))
 
     def answer(self) -> Any:
-        """Return the answer to a request. Raises WorkerEndedError, or what the worker could not attribute to a row."""
+        """Return the answer to a request. Raises WorkerEndedError, or what the environment raised."""
         try:
             answer = self._connection.recv()
         except (EOFError, ConnectionError):
@@ -67,22 +65,22 @@ class Worker:
         return self.answer()
 
     def let_go(self) -> None:
-        """Have the process end."""
+        """Close the connection, at which the process ends."""
         self._connection.close()
 
     def wait(self) -> None:
         """Wait until the process has ended."""
         try:
             self._process.wait(timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:  # an environment that does not come back from its step
+        except subprocess.TimeoutExpired:  # an environment that does not return from its step
             self._process.kill()
             self._process.wait()
 
 
 def main() -> None:
-    """Run a worker's process: answer requests until the parent lets go."""
+    """Run the worker process: answer requests until the connection closes."""
     connection = Connection(int(sys.argv[1]))
-    banks: list[Slots] = []
+    banks: list[Bank] = []
     with suppress(EOFError, ConnectionError):
         while True:
             connection.send(_answer(connection.recv_bytes(), banks))
@@ -90,29 +88,24 @@ def main() -> None:
         bank.close()
 
 
-def _answer(request: bytes, banks: list[Slots]) -> Any:
-    """Return the answer to a request, or the exception that it ended in; the first one builds the bank."""
+def _answer(request: bytes, banks: list[Bank]) -> Any:
+    """Return the answer to a request, or the exception that it raised; the first request builds the bank."""
     try:
         name, *arguments = pickle.loads(request)
         match name:
             case "build":
                 banks.append(arguments[0]())
             case "start":
-                return _ported(banks[0].start(*arguments))
+                return banks[0].start(*arguments)
             case "step":
-                return _ported(banks[0].step(*arguments))
+                return banks[0].step(*arguments)
     except Exception as error:
         return _portable(error)
     return None
 
 
-def _ported(told: Told) -> Told:
-    failures = {row: _portable(error) for row, error in told.failures.items()}
-    return told._replace(failures=failures)
-
-
 def _portable(error: Exception) -> Exception:
-    """Return the exception as the parent can have it, with where it was raised; some classes do not pickle."""
+    """Return the exception in a form that can be pickled, with its traceback as a note."""
     where = "".join(traceback.format_exception(error))
     try:
         pickle.loads(pickle.dumps(error))

@@ -15,7 +15,7 @@ from pgexp.execution.plan import Job
 from pgexp.execution.progress import ProgressDisplay
 from pgexp.execution.report import Report, read_result
 from pgexp.execution.tracking import StoreWatch, finish, watched
-from pgexp.execution.work import train_pack
+from pgexp.execution.work import train_runs
 from pgexp.execution.workers.workers import Workers
 from pgexp.learning.evaluator import Outcome
 from pgexp.storage.following import Following
@@ -72,7 +72,7 @@ def _train_here(
     outcomes: dict[int, Outcome] = {}
     for number, indices in enumerate(packs):
         show = watched(display.part(number, len(packs)), sink, console)
-        found = train_pack([jobs[index] for index in indices], show)
+        found = train_runs([jobs[index] for index in indices], show, fail_fast=fail_fast)
         outcomes |= {indices[place]: outcome for place, outcome in found.items()}
         if fail_fast and any(read_result(jobs[index].folder).failure is not None for index in indices):
             break

@@ -83,14 +83,14 @@ def read_best(folder: Path) -> tuple[State, float] | None:
 
 
 def policy_of(folder: Path, which: Which) -> tuple[dict[str, np.ndarray], PolicyDescription]:
-    """Return the policy in a checkpoint: its tensors, without a run axis, and its description. Raises ConfigError."""
+    """Return the policy in a checkpoint: its tensors and its description. Raises ConfigError."""
     path = checkpoint_path(folder, which)
     if not path.is_file():
         run = "has no evaluation during training (evaluation.every)" if which == "best" else "has kept none yet"
         raise ConfigError([Problem("run", f"{folder} holds no {which} checkpoint: the run {run}")])
     found = _read(path)
     try:
-        tensors = {name: tensor.numpy()[0] for name, tensor in found["state"]["parameters"].items()}
+        tensors = {name: tensor.numpy() for name, tensor in found["state"]["parameters"].items()}
         return tensors, PolicyDescription(**found["policy"])
     except (TypeError, AttributeError, IndexError) as error:
         raise ConfigError([Problem("checkpoint", f"{path} holds no policy: {error}")]) from error

@@ -74,15 +74,16 @@ def estimate(jobs: Sequence[Job], settings: Settings) -> Estimate:
 
 
 def _seconds(configs: Sequence[RunConfig]) -> float:
-    """Return how long a pack trains, by the budgets that it spends in its first second."""
-    pack = assemble(configs)
+    """Return how long a pack trains, from the budget that its first run spends in a second."""
+    run = assemble(configs[0])
     begun, elapsed = time.perf_counter(), 0.0
     try:
-        for _ in train(pack.collector, pack.stacked, pack.learners):
+        for _ in train(run.collector, run.learner):
             elapsed = time.perf_counter() - begun
             if elapsed >= _TRIAL:
                 break
+    except Exception:  # it fails at once, as it will in the sweep
+        return 0.0
     finally:
-        pack.close()
-    spent = sum(learner.progress for learner in pack.learners)
-    return elapsed * len(configs) / spent if spent else 0.0  # each run failed at once, as it will
+        run.close()
+    return elapsed * len(configs) / run.learner.progress

@@ -1,4 +1,4 @@
-"""Evaluates a trained policy anew, on streams that nothing else draws from."""
+"""Evaluation of a trained policy, on streams of its own."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ import numpy as np
 
 import pgexp
 from pgexp.envs.spec import EnvSpec
-from pgexp.execution.assembly import make_spec
+from pgexp.execution.assembly import make_evaluator, make_spec
 from pgexp.execution.policies import TrainedPolicy, read_env
 from pgexp.functional.arrays import Floats, Ints
-from pgexp.learning.evaluator import Evaluator, Outcome, Subject
+from pgexp.learning.evaluator import Outcome, Subject
+from pgexp.networks.parameters import ParameterVector
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.statistics.intervals import t_interval
 from pgexp.storage.video import write_video
@@ -45,7 +46,8 @@ class TrainedEvaluation:
         self.trained, self.request = trained, request
         self.env = _spec(trained)
         self.subject = Subject(trained.description.seed, f"after-{request.seed}")
-        self._evaluator = Evaluator(self.env, trained.policy, 1, trained.description.slots)
+        parameters = ParameterVector.of(trained.parameters)
+        self._evaluator = make_evaluator(self.env, trained.policy, parameters, trained.description.num_envs)
 
     def run(self) -> Iterator[Outcome]:
         """Play the episodes; yield the outcome as it fills."""
@@ -55,7 +57,7 @@ class TrainedEvaluation:
     def film(self, path: Path) -> None:
         """Play the first episode again, and write its films: an MP4 at the path, and a GIF beside it."""
         episodes, greedy = self.request.episodes, self.request.greedy
-        frames = self._evaluator.film(self.trained.parameters, self.subject, episodes, greedy)
+        frames = self._evaluator.film(self.env.filmed(), self.trained.parameters, self.subject, episodes, greedy)
         write_video(path, frames, self.env.frames_per_second)
 
     def show(self, episode: int) -> Iterator[int]:

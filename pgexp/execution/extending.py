@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pgexp.execution.assembly import Pack, assemble
+from pgexp.execution.assembly import Run, assemble
 from pgexp.execution.checkpoints import Checkpoints, checkpoint_path, read_best, read_state
-from pgexp.execution.plan import Job, packs
+from pgexp.execution.plan import Job
 from pgexp.execution.policies import describe
 from pgexp.execution.recording import write_record
 from pgexp.execution.resuming import end_of, read_record, settings_of
 from pgexp.execution.trying import try_out
-from pgexp.execution.work import stand
+from pgexp.execution.work import restore_run
 from pgexp.learning.state import State
 from pgexp.schema import names
 from pgexp.schema.config import Budget, RunConfig
@@ -53,17 +53,16 @@ def extend(folder: Path, steps: int | None, episodes: int | None, to: Path, secr
     jobs = [Job(config, to / run.folder) for run, config in zip(before.runs, configs, strict=True)]
     if to.exists() and any(to.iterdir()):
         raise ConfigError([Problem("folder", f"{to} is not empty; name one that is, or is not there yet")])
-    assembled = [(assemble([configs[index] for index in pack]), pack) for pack in packs(jobs)]
-    for pack, indices in assembled:
-        for place, index in enumerate(indices):
-            stand(pack, place, finished[index].state)
-    exact = all(_is_exact(*_of(assembled, index), run.rows) for index, run in enumerate(finished))
-    for index, (job, run) in enumerate(zip(jobs, finished, strict=True)):
-        _copy(run, job, _of(assembled, index)[0])
+    runs = [assemble(config) for config in configs]
+    for run, old in zip(runs, finished, strict=True):
+        restore_run(run, old.state)
+    exact = all(_is_exact(run, old.rows) for run, old in zip(runs, finished, strict=True))
+    for run, job, old in zip(runs, jobs, finished, strict=True):
+        _copy(old, job, run)
     settings = None if before.sweep is None else settings_of(before, {})
     write_record(jobs, try_out(configs), to, settings, lambda made: _marked(made, finished, exact))
-    for pack, _ in assembled:
-        pack.close()
+    for run in runs:
+        run.close()
     return exact
 
 
@@ -86,14 +85,9 @@ def _finished(before: Record, run: RunRecord, config: RunConfig, secrets: Mappin
     return _Finished(folder, run.key, run.configuration, state, rows)
 
 
-def _of(assembled: Sequence[tuple[Pack, Sequence[int]]], index: int) -> tuple[Pack, int]:
-    """Return the pack of a job, and its place there."""
-    return next((pack, list(indices).index(index)) for pack, indices in assembled if index in indices)
-
-
-def _is_exact(pack: Pack, run: int, rows: Sequence[Row]) -> bool:
+def _is_exact(run: Run, rows: Sequence[Row]) -> bool:
     """Return whether each update of the past had the learning rate that the longer budget would have given it."""
-    learner, budget = pack.learners[run], pack.configs[run].budget
+    learner, budget = run.learner, run.config.budget
     if learner.algorithm.depends_on_progress:
         return False
     progress = 0.0
@@ -109,16 +103,16 @@ def _progress(steps: int, episodes: float, budget: Budget) -> float:
     return min(1.0, steps / budget.steps if budget.steps is not None else episodes / (budget.episodes or 1))
 
 
-def _copy(run: _Finished, job: Job, pack: Pack) -> None:
+def _copy(old: _Finished, job: Job, run: Run) -> None:
     """Begin the new run's folder as the old one stands: its rows, its checkpoint, its best policy."""
     spool = SpoolWriter(job.folder / names.ROWS_FILE)
-    episodes = {row.steps: row.metrics[names.EPISODES] for row in run.rows if names.EPISODES in row.metrics}
-    for row in run.rows:
+    episodes = {row.steps: row.metrics[names.EPISODES] for row in old.rows if names.EPISODES in row.metrics}
+    for row in old.rows:
         spool.append(replace(row, progress=_progress(row.steps, episodes[row.steps], job.config.budget)))
     key = run_key(job.config)
-    kept = Checkpoints(job.folder, key, lambda steps: describe(job.config, pack.env, pack.policy, steps))
-    kept.keep_last(run.state)
-    best = read_best(run.folder)
+    kept = Checkpoints(job.folder, key, lambda steps: describe(job.config, run.env, run.policy, steps))
+    kept.keep_last(old.state)
+    best = read_best(old.folder)
     if best is not None:
         kept.keep_best(*best)
 

@@ -10,7 +10,6 @@ from pgexp.envs.spec import EnvSpec
 from pgexp.functional.trees import captured
 from pgexp.learning.learner import Learner
 from pgexp.learning.policy import Policy
-from pgexp.learning.rollout import NOISE_BLOCK
 from pgexp.schema.config import RunConfig
 
 _COPIES: Final = 9  # of a parameter: itself, its gradient, an optimizer's two, and what waits for its evaluation
@@ -20,15 +19,15 @@ _BESIDE: Final = 200_000  # bytes of a run's own objects in Python, and of what 
 
 
 def footprint(config: RunConfig, env: EnvSpec, policy: Policy, learner: Learner) -> int:
-    """Return the bytes, about, that a run adds to its pack: its states, its slots, and what they record of a batch."""
-    slots = config.slots + config.evaluation.slots
+    """Return the bytes, about, that a run adds to its pack: its states, its environments, and what they record of a batch."""
+    rows = config.num_envs + config.evaluation.num_envs
     seen = env.observation_size * (1 if env.observation_dtype == "uint8" else policy.dtype.itemsize)
     acted = 8 * env.action_space.size
     longest = config.batch.steps or 2 * (env.max_episode_steps or _LONGEST)
-    of_slot = 4 * NOISE_BLOCK * policy.distribution.noise_size + 2 * (seen + policy.memory_size * policy.dtype.itemsize)
-    recorded = config.slots * longest * (seen + acted + 8)
-    objects = 0 if env.native else slots * _OBJECT
-    return _BESIDE + _COPIES * _bytes_learnt(learner) + slots * of_slot + recorded + objects
+    of_row = 2 * (seen + policy.memory_size * policy.dtype.itemsize)
+    recorded = config.num_envs * longest * (seen + acted + 8)
+    objects = 0 if env.dynamics is not None else rows * _OBJECT
+    return _BESIDE + _COPIES * _bytes_learnt(learner) + rows * of_row + recorded + objects
 
 
 def _bytes_learnt(learner: Learner) -> int:

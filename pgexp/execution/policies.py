@@ -1,8 +1,9 @@
-"""Builds policies: for a pack that is assembled, and again from what a run kept of one."""
+"""Policies built from a config, or from a policy file."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from pgexp.functional.spaces import ActionSpace
 from pgexp.learning.observer import Observer
 from pgexp.learning.policy import Policy
 from pgexp.networks.heads.head import Head
+from pgexp.networks.module import network_of
 from pgexp.networks.network import Network, RecurrentNetwork
 from pgexp.networks.parameters import Parameters
 from pgexp.schema.check import check
@@ -31,11 +33,11 @@ from pgexp.storage.secrets import find_masked, masked
 
 @dataclass(frozen=True)
 class TrainedPolicy:
-    """A policy as its run left it."""
+    """A trained policy."""
 
     description: PolicyDescription
     policy: Policy
-    parameters: Parameters  # one run's, without a run axis
+    parameters: Parameters
 
 
 def make_policy(
@@ -48,8 +50,13 @@ def make_policy(
     size = math.prod(shape)
     built_head = build("head", head, Head, space=space)
     outputs = built_head.inputs + shared
-    kinds = (Network, RecurrentNetwork)
-    built_network = build("network", network, kinds, inputs=size, outputs=outputs, shape=tuple(shape))
+    passed = {"inputs": size, "outputs": outputs, "shape": tuple(shape)}
+    built_network = build("network", network, (Network, RecurrentNetwork, torch.nn.Module), **passed)
+    if isinstance(built_network, torch.nn.Module):
+        try:
+            built_network = network_of(partial(build, "network", network, torch.nn.Module, **passed))
+        except ValueError as error:
+            raise ConfigError([Problem("network", f"{network.name} cannot be used: {error}")]) from error
     normalized = size if env.normalize_observations else None
     return Policy(Observer(getattr(torch, dtype), normalized, env.clip_observations), built_network, built_head, shared)
 
@@ -67,14 +74,14 @@ def describe(config: RunConfig, env: EnvSpec, policy: Policy, steps: int) -> dic
         shared_value=config.shared,
         observation_shape=list(env.observation_shape),
         observation_dtype=str(seen.dtype) if isinstance(seen, spaces.Box) else config.dtype,
-        pictures=env.observation_dtype == "uint8",
+        pictures=env.pictures,
         action_shape=list(acting.shape or ()),
         action_dtype=str(acting.dtype),
         action_start=np.ravel(getattr(acting, "start", 0)).tolist(),
         action_space=env.action_space.described(),
         memory_size=policy.memory_size,
         greedy=config.evaluation.greedy,
-        slots=config.evaluation.slots,
+        num_envs=config.evaluation.num_envs,
     )
     return asdict(described)
 
@@ -117,7 +124,7 @@ def trained_policy(tensors: Mapping[str, np.ndarray], described: PolicyDescripti
 def read_env(described: PolicyDescription) -> Env:
     """Return the config of the environment that a policy was trained in. Raises ConfigError."""
     given = dict(described.env)
-    wrappers = given.pop("wrappers", [])
+    wrappers, dynamics = given.pop("wrappers", []), given.pop("dynamics", None)
     values, problems = check(given, parameters_of(Env), "env")
     problems += [
         Problem(key, "a secret, and was masked when the run was recorded") for key in find_masked(given, "env")
@@ -127,7 +134,8 @@ def read_env(described: PolicyDescription) -> Env:
     if problems:
         raise ConfigError(problems)
     options = [_option(f"env.wrappers[{i}]", wrapper) for i, wrapper in enumerate(wrappers)]
-    return Env(**values | {"wrappers": tuple(options)})
+    own = None if dynamics is None else _option("env.dynamics", dynamics)
+    return Env(**values | {"wrappers": tuple(options), "dynamics": own})
 
 
 def _option(key: str, given: Any) -> Option:

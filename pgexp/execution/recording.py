@@ -133,7 +133,8 @@ def policy_modules(config: RunConfig) -> frozenset[str]:
 
 def _options(config: RunConfig) -> tuple[Option, ...]:
     parts = (config.network, config.head, config.optimizer, config.schedule, config.baseline, config.algorithm)
-    return (*parts, *config.env.wrappers)
+    own = () if config.env.dynamics is None else (config.env.dynamics,)
+    return (*parts, *config.env.wrappers, *own)
 
 
 def _targets(option: Option) -> list[str]:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,21 @@ from rich.console import Console
 
 from pgexp.execution.agreement import Agreement, Numbers, compare, read_numbers
 from pgexp.execution.assembly import assemble
-from pgexp.execution.experiment import Experiment, Show
+from pgexp.execution.experiment import Experiment
 from pgexp.execution.journal import Journal
-from pgexp.execution.plan import Job, configuration_names, packs
+from pgexp.execution.plan import Job, configuration_names
 from pgexp.execution.progress import ProgressDisplay
+from pgexp.execution.work import ShowRuns
 from pgexp.schema.config import RunConfig
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.identity import run_key
-from pgexp.schema.names import ROWS_FILE, RUN_FILE, TAG_EXTENDED_EXACTLY
+from pgexp.schema.names import RUN_FILE, TAG_EXTENDED_EXACTLY
 from pgexp.storage import provenance
 from pgexp.storage.differences import Differences, differences
 from pgexp.storage.files import read_json
 from pgexp.storage.own_modules import standing
 from pgexp.storage.provenance import Provenance
 from pgexp.storage.run_config import read_config
-from pgexp.storage.spool import Row, SpoolReader
 
 _NEEDLESS: Mapping[str, Any] = {"evaluation.video": False, "checkpoint.seconds": None}  # they decide no number
 
@@ -69,45 +69,24 @@ def differences_of_today(runs: Sequence[RecordedRun]) -> dict[Differences, list[
 
 
 def reproduce(runs: Sequence[RecordedRun], console: Console) -> Iterator[tuple[RecordedRun, Agreement]]:
-    """Train the runs again, a pack at a time, and yield each with how far its numbers were found again."""
-    with tempfile.TemporaryDirectory(prefix="pgexp-") as scratch:
-        jobs = [Job(run.config, Path(scratch, str(number))) for number, run in enumerate(runs)]
-        for indices in packs(jobs):
-            _train([runs[index] for index in indices], [jobs[index] for index in indices], console)
-            for index in indices:
-                yield runs[index], compare(runs[index].numbers, read_numbers(jobs[index].folder))
+    """Train the runs again, one after the other, and yield each with the comparison of its numbers."""
+    with tempfile.TemporaryDirectory(prefix="pgexp-") as scratch, ProgressDisplay(console, len(runs)) as display:
+        for number, run in enumerate(runs):
+            job = Job(run.config, Path(scratch, str(number)))
+            _train(run, job, display.part(number, len(runs)))
+            yield run, compare(run.numbers, read_numbers(job.folder))
 
 
-class _Enough(KeyboardInterrupt):
-    """Stops a training as Ctrl-C does: what waits for its evaluation gets it."""
+def _train(run: RecordedRun, job: Job, show: ShowRuns) -> None:
+    """Train a run without a store, as far as it was recorded. An error that ends it is written to its record."""
 
+    def show_run(share: float, rate: float, mean_return: float | None) -> None:
+        show(share, rate, [] if mean_return is None else [mean_return])
 
-def _train(runs: Sequence[RecordedRun], jobs: Sequence[Job], console: Console) -> None:
-    """Train a pack without a store, as far as its runs were recorded.
-
-    An error that ends it stands in its runs' records, as it did the first time.
-    """
-    experiment = Experiment(assemble([job.config for job in jobs]), [Journal(job.folder) for job in jobs])
-    with ProgressDisplay(console, len(jobs)) as display, suppress(Exception, _Enough):
-        show = display.part(0, 1)
-        experiment.run(show if any(run.numbers.whole for run in runs) else _until_recorded(runs, jobs, show))
-
-
-def _until_recorded(runs: Sequence[RecordedRun], jobs: Sequence[Job], show: Show) -> Show:
-    """Return what shows a training as `show` does, and stops it once each run is beyond what was recorded of it."""
-    spools = [SpoolReader(job.folder / ROWS_FILE) for job in jobs]
-    behind = set(range(len(jobs)))
-
-    def showing(share: float, steps_per_second: float, returns: Sequence[float]) -> None:
-        for number in [*behind]:
-            steps = [item.steps for item in spools[number].read() if isinstance(item, Row)]
-            if steps and max(steps) > runs[number].numbers.steps:
-                behind.discard(number)
-        if not behind:
-            raise _Enough
-        show(share, steps_per_second, returns)
-
-    return showing
+    experiment = Experiment(assemble(job.config), Journal(job.folder))
+    beyond = run.numbers.steps if not run.numbers.whole else None
+    with suppress(KeyboardInterrupt) if beyond is not None else nullcontext():
+        experiment.run(show_run, lambda: beyond is not None and experiment.steps > beyond)
 
 
 def _read(folder: Path, name: str, config: RunConfig) -> RecordedRun:

@@ -41,27 +41,27 @@ class ServedPolicy:
         named = isinstance(model_input, Mapping)
         given = model_input["observations"] if named else model_input
         observations = self._observations(np.asarray(given))
-        memory = torch.zeros(1, observations.shape[1], described.memory_size, dtype=policy.dtype)
+        memory = torch.zeros(len(observations), described.memory_size, dtype=policy.dtype)
         if named:
             memory = torch.from_numpy(np.array(model_input["memory"])).to(policy.dtype).reshape(memory.shape)
-        stacked = {name: tensor.unsqueeze(0) for name, tensor in self._trained.parameters.items()}
-        choice = policy.act(stacked, observations, memory, self._noise(observations.shape[1], params or {}))
-        actions = self._actions(choice.actions[0])
-        return {"actions": actions, "memory": choice.memory[0].numpy()} if named else actions
+        uniforms = self._uniforms(len(observations), params or {})
+        choice = policy.act(self._trained.parameters, observations, memory, uniforms)
+        actions = self._actions(choice.actions)
+        return {"actions": actions, "memory": choice.memory.numpy()} if named else actions
 
     def _observations(self, given: np.ndarray) -> Tensor:
-        """Return a batch as training kept it, [1, B, O]."""
+        """Return a batch as training kept it, [B, O]."""
         described = self._trained.description
         kept = np.uint8 if described.pictures else described.dtype
         rows = np.array(given.reshape(len(given), -1), dtype=kept)
-        return torch.from_numpy(rows).unsqueeze(0)
+        return torch.from_numpy(rows)
 
-    def _noise(self, count: int, params: Mapping[str, Any]) -> Tensor | None:
+    def _uniforms(self, count: int, params: Mapping[str, Any]) -> Tensor | None:
         if params.get("greedy", True):
             return None
         seed = params.get("seed")
         draws = np.random.default_rng() if seed is None else generator(seed, "serve")
-        return torch.from_numpy(self._trained.policy.distribution.noise(draws, count)).unsqueeze(0)
+        return torch.from_numpy(draws.random((count, self._trained.policy.distribution.draws)))
 
     def _actions(self, chosen: Tensor) -> np.ndarray:
         described = self._trained.description

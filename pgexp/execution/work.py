@@ -1,17 +1,18 @@
-"""Trains a pack: what a worker does, and what a command does that has no workers."""
+"""Training of a list of runs, in a worker or in the command's own process."""
 
 import time
 from collections.abc import Callable, Sequence
 
 import torch
 
-from pgexp.execution.assembly import Pack, assemble
+from pgexp.execution.assembly import Run, assemble
 from pgexp.execution.checkpoints import read_state
 from pgexp.execution.commanding import is_in_command
-from pgexp.execution.experiment import Experiment, Show
+from pgexp.execution.experiment import Experiment
 from pgexp.execution.journal import Journal
 from pgexp.execution.orders import Order
 from pgexp.execution.plan import Job
+from pgexp.execution.report import read_result
 from pgexp.learning.evaluator import Outcome
 from pgexp.learning.failure import Failure
 from pgexp.learning.state import State, StateError, restore
@@ -20,7 +21,10 @@ from pgexp.schema.identity import run_key
 from pgexp.storage.locking import held
 from pgexp.storage.syncing import WORKERS_LOCK
 
-_SECONDS_BETWEEN_LOOKS = 0.2  # at whether the command wants the work to go on
+_SECONDS_BETWEEN_LOOKS = 0.2  # at whether the command still wants the work
+
+ShowRuns = Callable[[float, float, Sequence[float]], None]
+"""Displays progress: the share of all budgets spent, training steps per second, the runs' latest mean returns."""
 
 
 def work(order: Order, alone: Callable[[], bool]) -> bool:
@@ -34,61 +38,54 @@ def work(order: Order, alone: Callable[[], bool]) -> bool:
         if alone() or not is_in_command(order.folder, order.token):
             return False  # it waited for its turn, and another command has taken over meanwhile
         try:
-            train_pack(order.jobs, lambda share, rate, returns: None, _dismissed(order, alone))
+            train_runs(order.jobs, lambda share, rate, returns: None, _dismissed(order, alone))
         except KeyboardInterrupt:
             return False
     return True
 
 
-def train_pack(jobs: Sequence[Job], show: Show, dismissed: Callable[[], bool] = lambda: False) -> dict[int, Outcome]:
-    """Train jobs of one structure, from where their folders stand; return their final evaluations, by job.
+def train_runs(
+    jobs: Sequence[Job], show: ShowRuns, dismissed: Callable[[], bool] = lambda: False, fail_fast: bool = False
+) -> dict[int, Outcome]:
+    """Train jobs one after the other, from their last checkpoints; return their final evaluations, by job.
 
-    A failure, a run's own or the pack's, stands in the runs' records. Raises KeyboardInterrupt where the training was
-    interrupted or dismissed, and OSError where a record can't be written.
+    A run's failure is written to its record. Raises KeyboardInterrupt if the training was interrupted or dismissed, and
+    OSError if a record cannot be written.
     """
-    journals = [Journal(job.folder) for job in jobs]
-    pack, failed = _standing(jobs)
-    for run, failure in failed.items():
-        journals[run].error(failure.traceback)
-        journals[run].end("FAILED", failure.reason)
-    if pack is None or failed:
-        if pack is not None:
-            pack.close()
-        left = [run for run in range(len(jobs)) if run not in failed]
-        found = train_pack([jobs[run] for run in left], show, dismissed) if left else {}
-        return {left[run]: outcome for run, outcome in found.items()}
-    experiment = Experiment(pack, journals)
-    try:
-        experiment.run(show, dismissed)
-    except OSError:
-        raise
-    except Exception:  # it stands in the records of the runs that it ended
-        pass
-    return experiment.outcomes
-
-
-def _standing(jobs: Sequence[Job]) -> tuple[Pack | None, dict[int, Failure]]:
-    """Return the pack of some jobs, each where its folder stands, and which of them can't be, and why."""
-    try:
-        pack = assemble([job.config for job in jobs])
-    except OSError:
-        raise
-    except Exception as error:
-        return None, dict.fromkeys(range(len(jobs)), Failure.of(error))
-    failed: dict[int, Failure] = {}
-    for run, job in enumerate(jobs):
+    outcomes: dict[int, Outcome] = {}
+    returns: dict[int, float] = {}
+    for index, job in enumerate(jobs):
+        journal = Journal(job.folder)
         try:
-            stand(pack, run, read_state(job.folder, run_key(job.config)))
-        except ConfigError as error:
-            failed[run] = Failure.of(error)
-    return pack, failed
+            run = assemble(job.config)
+            restore_run(run, read_state(job.folder, run_key(job.config)))
+        except OSError:
+            raise
+        except Exception as error:
+            failure = Failure.of(error)
+            journal.error(failure.traceback)
+            journal.end("FAILED", failure.reason)
+        else:
+
+            def show_run(share: float, rate: float, mean_return: float | None, index: int = index) -> None:
+                if mean_return is not None:
+                    returns[index] = mean_return
+                show((index + share) / len(jobs), rate, [*returns.values()])
+
+            experiment = Experiment(run, journal)
+            experiment.run(show_run, dismissed)
+            if experiment.outcome is not None:
+                outcomes[index] = experiment.outcome
+        if fail_fast and index not in outcomes and read_result(job.folder).failure is not None:
+            break
+    return outcomes
 
 
-def stand(pack: Pack, run: int, state: State | None) -> None:
-    """Let a run of a pack stand at a state, or at its start. Raises ConfigError."""
+def restore_run(run: Run, state: State | None) -> None:
+    """Set a newly assembled run to a state, if there is one. Raises ConfigError."""
     if state is not None:
         try:
-            restore(state, pack.learners[run], pack.collector, run)
+            restore(state, run.learner, run.collector)
         except StateError as error:
             raise ConfigError([Problem("checkpoint", str(error))]) from error
 

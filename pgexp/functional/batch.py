@@ -1,4 +1,4 @@
-"""A run's batch: its own valid transitions, episode after episode, nothing padded."""
+"""Batch of transitions, episode after episode, without padding."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -11,24 +11,25 @@ from pgexp.functional.returns import starts, times
 
 @dataclass(frozen=True)
 class Batch:
-    """S transitions in E episodes, slot after slot and within a slot in order.
+    """S transitions in E episodes, ordered by environment, and by time within an environment.
 
-    In batches of segments an episode may be held in part: its first step held is at time `first` of the episode, and
-    it is `open` where the segment ended before it.
+    A segment may hold a part of an episode: the part's first step is at time `first` of the episode, and the episode is
+    `open` if the segment ended before it.
     """
 
     observations: Observations  # [S, O]
     actions: Actions  # [S] or [S, D], as the policy sampled them
     rewards: Floats  # [S], raw
-    lengths: Ints  # [E], steps held of each episode
-    first: Ints  # [E], the time in its episode of the first step held
+    lengths: Ints  # [E], steps of each episode that the batch holds
+    first: Ints  # [E], the time of the first of these within its episode
     terminated: Flags  # [E], it ended by itself
     truncated: Flags  # [E], a time limit cut it
-    final: Observations  # [E, O], the observation after the last step held
+    final: Observations  # [E, O], the observation after the last of these
     returns: Floats  # [E], raw and undiscounted, since the episode's first step
-    slots: Ints  # [E], the slot that played the episode
-    numbers: Ints  # [E], which of that slot's episodes it is, counted from 0
-    memory: Observations  # [E, Z], a recurrent policy's memory before the first step held; Z = 0 without one
+    environments: Ints  # [E], the environment that played the episode
+    numbers: Ints  # [E], which of that environment's episodes it is, counted from 0
+    memory: Observations  # [E, Z], a recurrent policy's memory before the first of these; Z = 0 without one
+    masks: Flags | None = None  # [S, choices], the actions that were allowed; None if all are
 
     @property
     def steps(self) -> int:
@@ -37,12 +38,12 @@ class Batch:
 
     @property
     def open(self) -> Flags:
-        """[E], not ended yet: the episode goes on in the next batch."""
+        """[E], not ended yet: the episode continues in the next batch."""
         return ~(self.terminated | self.truncated)
 
     @property
     def episode_lengths(self) -> Ints:
-        """[E], the steps since the episode's first, held or not."""
+        """[E], the steps since the episode's first one."""
         return self.first + self.lengths
 
     @property
@@ -51,35 +52,37 @@ class Batch:
         return times(self.lengths, self.first)
 
     def select(self, episodes: Flags) -> "Batch":
-        """Return the batch of the chosen episodes, [E], alone."""
+        """Return the batch of the chosen episodes, [E]."""
         return self._part(np.repeat(episodes, self.lengths), episodes)
 
     def episodes(self) -> Iterator[tuple["Batch", slice]]:
-        """Yield each episode as a batch of its own, and where its steps stand in this one."""
+        """Yield each episode as a batch of its own, and the slice of its steps in this one."""
         for index, begin in enumerate(starts(self.lengths).tolist()):
             steps = slice(begin, begin + int(self.lengths[index]))
             yield self._part(steps, slice(index, index + 1)), steps
 
     def _part(self, steps: Flags | slice, episodes: Flags | slice) -> "Batch":
-        of_steps = ("observations", "actions", "rewards")
+        of_steps = ("observations", "actions", "rewards", "masks")
         parts = {field.name: steps if field.name in of_steps else episodes for field in fields(self)}
-        return Batch(**{name: getattr(self, name)[part] for name, part in parts.items()})
+        return Batch(**{
+            name: None if getattr(self, name) is None else getattr(self, name)[part] for name, part in parts.items()
+        })  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Credit:
-    """What each step of a batch is credited with, and how it adds up by episode.
+    """The return of each step of a batch, and sums by episode.
 
-    With the total return that of a step is the return of its whole episode, and an average is over episodes; with all
-    others (the return-to-go, a lambda- or n-step return) an average is over steps.
+    With the total return, each step has the return of its whole episode, and an average is over episodes; with all
+    others (return-to-go, lambda- or n-step return) an average is over steps.
     """
 
     of_steps: Floats  # [S]
     lengths: Ints  # [E]
-    sums: Floats  # [E], the credits to average, summed over each episode
+    sums: Floats  # [E], the returns to average, summed over each episode
     counts: Ints  # [E], how many those are
 
     @property
     def of_episodes(self) -> bool:
-        """Whether steps are credited with their whole episode's return. Of one step alone the two are the same."""
+        """Whether steps have their whole episode's return. For episodes of one step the two are the same."""
         return bool((self.counts < self.lengths).any())

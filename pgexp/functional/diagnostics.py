@@ -1,4 +1,4 @@
-"""Numbers that say how well a prediction or an update did."""
+"""Measures of predictions and updates."""
 
 from collections.abc import Sequence
 

@@ -1,14 +1,14 @@
-"""Normalised observations."""
+"""Normalisation of observations."""
 
 import torch
 from torch import Tensor
 
 
 def normalized(x: Tensor, mean: Tensor, scale: Tensor, limit: float | None) -> Tensor:
-    """Return ``(x - mean) * scale``, cut to within the limit. x: [R, B, O], mean, scale: [R, O]; the result: [R, B, O].
+    """Return ``(x - mean) * scale``, clipped to +-limit. x: [B, O], mean, scale: [O]; the result: [B, O].
 
-    Elementwise products and differences alone: a step has the same bits when it is acted on and when it is learnt from.
+    Only elementwise differences and products: a compiled policy computes the same bits when it acts.
     """
-    assert x.ndim == 3, x.shape
-    found = (x - mean.unsqueeze(1)) * scale.unsqueeze(1)
+    assert x.ndim == 2, x.shape
+    found = (x - mean) * scale
     return found if limit is None else torch.clamp(found, -limit, limit)

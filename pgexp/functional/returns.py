@@ -81,3 +81,10 @@ def starts(lengths: Ints) -> Ints:
 def times(lengths: Ints, first: Ints) -> Ints:
     """Return each step's time within its episode. lengths, first (the time of the first step held): [E]; [S]."""
     return np.arange(lengths.sum()) - np.repeat(starts(lengths) - first, lengths)
+
+
+def powers(base: float, count: int) -> Floats:
+    """Return ``base^0, ..., base^(count - 1)``, by repeated products: NumPy's power differs between processors."""
+    factors = np.full(count, base)
+    factors[:1] = 1.0
+    return np.multiply.accumulate(factors)

@@ -1,4 +1,4 @@
-"""The spaces that a policy acts in, told in plain numbers."""
+"""Action spaces in plain numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from typing import Any, Literal, Self
 
 @dataclass(frozen=True)
 class ActionSpace:
-    """What an environment takes for an action.
+    """The actions that an environment accepts.
 
     discrete: one of counts[0] actions. multi_discrete: D components, component d one of counts[d]. multi_binary: D
-    components, each 0 or 1. box: D real components within low and high, which may be infinite. Counted from 0; how the
-    environment itself numbers and shapes them is the environment's.
+    components, each 0 or 1. box: D real components within low and high, which may be infinite. Actions are counted from
+    0; the environment's own numbering and shapes are converted in envs.
     """
 
     kind: Literal["discrete", "multi_discrete", "multi_binary", "box"]
@@ -21,9 +21,14 @@ class ActionSpace:
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
 
+    @property
+    def choices(self) -> int:
+        """The size of a mask of allowed actions: a number per choice, or per component if that is 0 or 1."""
+        return self.size if self.kind == "multi_binary" else sum(self.counts)
+
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> Self:
-        """Return the space that `described` told. Raises KeyError, TypeError or ValueError where it is none."""
+        """Return the space of a description. Raises KeyError, TypeError or ValueError if it describes none."""
         low = tuple(-inf if bound is None else float(bound) for bound in described["low"])
         high = tuple(inf if bound is None else float(bound) for bound in described["high"])
         counts = tuple(map(int, described["counts"]))
@@ -39,6 +44,6 @@ class ActionSpace:
         return space
 
     def described(self) -> dict[str, Any]:
-        """Return it as plain JSON: where there is no bound stands null."""
+        """Return the space as plain JSON, with null for an infinite bound."""
         low, high = ([bound if isfinite(bound) else None for bound in bounds] for bounds in (self.low, self.high))
         return {"kind": self.kind, "size": self.size, "counts": list(self.counts), "low": low, "high": high}

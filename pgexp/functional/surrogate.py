@@ -1,5 +1,6 @@
-"""Losses whose gradient is the policy gradient's estimate, and what is said about gradients."""
+"""Losses whose gradient is the policy gradient estimate; norms and clipping of gradients."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -22,9 +23,9 @@ def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction - target).square().mean()
 
 
-def gradient_norm(gradients: Sequence[Tensor]) -> Tensor:
-    """Return the Euclidean norm of all gradients taken as one vector; the result: []."""
-    return torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
+def gradient_norm(gradients: Sequence[Tensor]) -> float:
+    """Return the Euclidean norm of all gradients taken as one vector."""
+    return math.sqrt(torch.stack([gradient.square().sum() for gradient in gradients]).sum().item())
 
 
 def clip_gradients(gradients: Sequence[Tensor], norm: float, max_norm: float) -> None:

@@ -1,1 +1,1 @@
-"""Learning: episodes are collected under stacked policies, and each run learns from its own."""
+"""Learning: agents collect batches, and a run learns from them."""

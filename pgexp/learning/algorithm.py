@@ -1,4 +1,4 @@
-"""What an algorithm is to pgexp: how one run learns from one batch."""
+"""Interface of algorithms: how a run learns from a batch."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from pgexp.networks.parameters import Parameters
 
 
 class DivergenceError(RunError):
-    """A run's numbers are no longer finite; it can't go on."""
+    """A number of the run is not finite, so it cannot continue."""
 
     final = True
 
 
 @dataclass
 class Traces:
-    """What an algorithm remembers from batch to batch."""
+    """State of an algorithm from batch to batch."""
 
     returns: Moments = field(default_factory=lambda: Moments.none(1))  # of past batches' returns-to-go
     gradient: Tensor | None = None  # the last update's, [P]
@@ -34,7 +34,7 @@ class Traces:
 
 @dataclass(frozen=True)
 class Student:
-    """What of a run an algorithm changes: its parameters, [1, ...], by its optimizer, its baseline and its traces."""
+    """The parts of a run that an algorithm changes."""
 
     policy: Policy
     parameters: Parameters
@@ -49,28 +49,28 @@ class Student:
 
 
 class Algorithm(ABC):
-    """How one run learns from one batch. It holds settings, no state: a run's state is in its Student.
+    """How a run learns from a batch. It holds settings, no state: a run's state is in its Student.
 
-    A constructor may take what assembly hands in: `episodes`, the episodes of a batch, or None where it is of segments;
-    and `diagnostics`, "full", "light" or "off": how much is told of each update.
+    A constructor may take what assembly passes: `episodes`, the episodes per batch, or None for segments; and
+    `diagnostics`, "full", "light" or "off": how many metrics each update records.
     """
 
     @abstractmethod
     def objections(self, baseline: Baseline) -> Sequence[str]:
-        """Return what contradicts itself in the settings with this baseline, a sentence each; nothing is the rule."""
+        """Return a sentence per contradiction between the settings and this baseline; usually none."""
 
     @abstractmethod
     def biases(self, baseline: Baseline) -> Sequence[str]:
-        """Return the choices that make the gradient estimate biased, a few words each."""
+        """Return the choices that bias the gradient estimate, a few words each."""
 
     @property
     @abstractmethod
     def depends_on_progress(self) -> bool:
-        """Whether its updates depend on the share of the budget that is spent, and so on the budget."""
+        """Whether its updates depend on the share of the budget that is spent."""
 
     @abstractmethod
     def update(self, student: Student, batch: Batch, progress: float) -> dict[str, float]:
-        """Learn from the batch as the policy sees it; return metrics by name. Raises DivergenceError.
+        """Learn from the batch as the observer sees it; return metrics by name. Raises DivergenceError.
 
         `progress` is the share of the run's budget that was spent before it, from 0 to 1.
         """

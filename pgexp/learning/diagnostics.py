@@ -1,4 +1,4 @@
-"""What is told of an update beside the update itself; it changes nothing that is learnt."""
+"""Diagnostics of updates; they change nothing that is learnt."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,18 +16,18 @@ from pgexp.learning.estimator import Estimate
 from pgexp.learning.scores import episode_scores
 from pgexp.schema import names
 
-_EVERY = 10  # updates from one of which a light diagnosis tells what its policy is like to the next
-_TINY = 1e-30  # below it a gradient has no direction to speak of
+_EVERY = 10  # updates between two of which light diagnostics describe the policy
+_TINY = 1e-30  # a gradient of a smaller norm has no direction
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """How much is told of each update: all of it ("full"), what is cheap ("light"), or nothing ("off")."""
+    """How many metrics each update records: all ("full"), the cheap ones ("light"), or none ("off")."""
 
     level: Literal["full", "light", "off"]
 
     def before(self, student: Student, estimate: Estimate, gamma: float) -> dict[str, float]:
-        """Return what is told of an estimate before the step along it."""
+        """Return the metrics of an estimate before the step along it."""
         if self.level == "off":
             return {}
         metrics = _of_values(student, estimate, gamma)
@@ -36,7 +36,7 @@ class Diagnostics:
         return metrics
 
     def after(self, student: Student, estimate: Estimate, before: Tensor, gradient: Tensor) -> dict[str, float]:
-        """Return what is told after the step.
+        """Return the metrics after the step.
 
         before: [S, P], the distributions' parameters before it; gradient: [P], of the loss.
         """
@@ -62,7 +62,7 @@ def _of_values(student: Student, estimate: Estimate, gamma: float) -> dict[str, 
 
 
 def _returned(estimate: Estimate, gamma: float) -> Floats:
-    """Return what came of each step, [S], where an episode is complete: its return-to-go, or its whole return."""
+    """Return each step's return-to-go, or whole return, [S]; it is meaningful if the episode is complete."""
     lengths = estimate.batch.lengths
     if estimate.credit.of_episodes:
         return estimate.credit.of_steps
@@ -70,7 +70,7 @@ def _returned(estimate: Estimate, gamma: float) -> Floats:
 
 
 def _of_episodes(student: Student, estimate: Estimate) -> dict[str, float]:
-    """Return the variance of the gradient's estimate, taken from how its episodes differ, and what that says.
+    """Return the variance of the gradient estimate, from the differences of its episodes, and ratios of it.
 
     The signal-to-noise ratio is ``|g|^2 / Var - 1``: of an estimate of zero, |g|^2 is the variance on average.
     """
@@ -92,7 +92,7 @@ def _of_gradient(student: Student, gradient: Tensor) -> dict[str, float]:
     if previous is None:
         return {}
     norms = (previous.norm() * gradient.norm()).item()
-    return {names.GRADIENT_COSINE: previous.dot(gradient).item() / norms} if norms > _TINY else {}
+    return {names.GRADIENT_COSINE: (previous * gradient).sum().item() / norms} if norms > _TINY else {}
 
 
 def _of_policy(student: Student, estimate: Estimate, before: Tensor) -> dict[str, float]:

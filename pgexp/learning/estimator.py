@@ -10,7 +10,7 @@ from pgexp.functional.arrays import Flags, Floats
 from pgexp.functional.batch import Batch, Credit
 from pgexp.functional.diagnostics import deviation
 from pgexp.functional.moments import Moments
-from pgexp.functional.returns import discounted_sums, episode_sums, lambda_returns, n_step_returns, starts
+from pgexp.functional.returns import discounted_sums, episode_sums, lambda_returns, n_step_returns, powers, starts
 
 _ROUNDING = 1e-9  # relative; a smaller deviation of past returns is what rounding left of none
 
@@ -102,7 +102,7 @@ class Estimator:
         The total return is discounted from the episode's start as it is: of it the factor is a part already.
         """
         kept = self.discount_states and self.credit != "total_return"
-        return np.power(self.gamma, batch.times, dtype=np.float64) if kept else np.ones(batch.steps)
+        return powers(self.gamma, int(batch.times.max(initial=0)) + 1)[batch.times] if kept else np.ones(batch.steps)
 
     def _rewards(self, batch: Batch) -> Floats:
         scaled = batch.rewards * self.reward_scale

@@ -1,4 +1,4 @@
-"""Why a run of a pack can't go on."""
+"""Failures of runs: a reason in one line, and a traceback."""
 
 import traceback
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from typing import ClassVar
 
 
 class RunError(Exception):
-    """Why one run can't go on, told whole by its text, so that nobody needs to see where it was raised."""
+    """A reason why a run cannot continue, which its text explains without a traceback."""
 
     final: ClassVar[bool] = False
-    """Whether to go on from the last checkpoint would come to the same."""
+    """Whether resuming from the last checkpoint would fail in the same way."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run can't go on: in a line, and as a traceback where an exception came from code that may be wrong."""
+    """Why a run failed: in one line, and as a traceback if an unexpected exception was raised."""
 
     reason: str
     traceback: str = ""
-    final: bool = False  # to go on from the last checkpoint would come to the same
+    final: bool = False  # resuming from the last checkpoint would fail in the same way
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
-        """Return the failure that an exception stands for."""
+        """Return the failure of an exception."""
         whole = "".join(traceback.format_exception(error))
         if isinstance(error, RunError):
             return cls(_line(str(error)), whole if error.__cause__ is not None else "", error.final)

@@ -1,4 +1,4 @@
-"""One run of a pack, as a learner: what it has learnt, how far it has come, and how it learns from a batch."""
+"""Learner: a run's state, its budget, and its update from a batch."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from pgexp.schema.config import Budget
 
 @dataclass
 class Learner:
-    """A run's student, its algorithm and schedule, and the counters that its budget is held against."""
+    """A run's student, its algorithm and schedule, and the counters that its budget limits."""
 
     student: Student
     algorithm: Algorithm
@@ -52,7 +52,7 @@ class Learner:
         return _of_episodes(batch) | learnt | counted
 
     def _see(self, batch: Batch) -> None:
-        """Let the next batch be normalised by what this one saw."""
+        """Merge the batch into the statistics that normalise the next batch."""
         observer = self.student.policy.observer
         self.seen = self.seen.merged(observer.cast(torch.from_numpy(batch.observations)).numpy())
         with torch.no_grad():
@@ -61,7 +61,7 @@ class Learner:
 
 
 def _of_episodes(batch: Batch) -> dict[str, float]:
-    """Return the metrics of the episodes that ended in the batch; where none did, there are none to tell."""
+    """Return the metrics of the episodes that ended in the batch; only their count if none did."""
     ended = ~batch.open
     counted = {names.TRUNCATED: float(np.sum(batch.truncated))}
     if not ended.any():

@@ -1,8 +1,9 @@
-"""The natural gradient."""
+"""Natural policy gradient."""
 
 from collections.abc import Callable, Sequence
 from math import sqrt
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,7 +61,7 @@ class NaturalGradient(Direction):
         return _like(self._bounded(x, image, float(weights.sum())), gradients), {names.FISHER_RESIDUAL: residual.item()}
 
     def _bounded(self, x: Tensor, image: Tensor, states: float) -> Tensor:
-        predicted = x.dot(image).item() / (2 * states)
+        predicted = (x * image).sum().item() / (2 * states)
         if self._max_kl is None or not predicted > self._max_kl:
             return x
         return x * sqrt(self._max_kl / predicted)
@@ -75,24 +76,24 @@ def fisher_product(student: Student, batch: Batch, weights: Floats) -> Callable[
     first = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
     flat = torch.cat([gradient.flatten() for gradient in first])
 
+    def along(v: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(flat, parameters, v, retain_graph=True, materialize_grads=True)
+
     def product(v: Tensor) -> Tensor:
-        second = torch.autograd.grad(
-            flat, parameters, v, retain_graph=True, is_grads_batched=True, materialize_grads=True
-        )
+        second = torch.func.vmap(along)(v)
         return torch.cat([part.flatten(1) for part in second], 1)
 
     return product
 
 
 def _solved(fisher: Tensor, damping: float, g: Tensor) -> Tensor:
-    """Return ``(F + damping I)^-1 g``. F: [P, P], which rounding may have left asymmetric, and slightly indefinite."""
+    """Return ``(F + damping I)^-1 g``. F: [P, P], which rounding may have made asymmetric and slightly indefinite."""
     if not fisher.isfinite().all():
         raise DivergenceError("the Fisher matrix is not finite")
-    symmetric = (fisher.double() + fisher.double().T) / 2
-    eigenvalues, vectors = torch.linalg.eigh(symmetric)
-    along = vectors.T @ g.double() / (eigenvalues.clamp(min=0.0) + damping)
-    x: Tensor = vectors @ along
-    return x.to(g.dtype)
+    matrix = fisher.double().numpy()
+    eigenvalues, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    along = vectors.T @ g.double().numpy() / (np.maximum(eigenvalues, 0.0) + damping)
+    return torch.from_numpy(vectors @ along).to(g.dtype)
 
 
 def _like(flat: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:

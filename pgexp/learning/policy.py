@@ -1,7 +1,7 @@
-"""A policy: what it sees, a network, and a head that makes of its outputs a distribution over actions."""
+"""Policy: observer, network and head, which make a distribution over actions of an observation."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -10,34 +10,37 @@ from torch import Tensor
 from pgexp.baselines.baseline import Prediction
 from pgexp.functional.batch import Batch
 from pgexp.functional.distributions.distribution import Distribution
+from pgexp.kernels.layout import Layer
 from pgexp.learning.observer import Observer
 from pgexp.networks.heads.head import Head
 from pgexp.networks.network import Inspectable, Network, RecurrentNetwork
 from pgexp.networks.parameters import Parameters, cast, streams
 from pgexp.networks.sequences import unroll
 
+_FORBIDDEN: Final = -1e9  # logit of an action that a mask forbids: probability 0, and finite products with it
+
 
 class Choice(NamedTuple):
-    """What a policy did in R x N slots."""
+    """Actions of a policy for B observations."""
 
-    samples: Tensor  # [R, N] or [R, N, D]: what is stored and scored
-    actions: Tensor  # the same, as the environment is given it
-    memory: Tensor  # [R, N, Z]
+    samples: Tensor  # [B] or [B, D], stored and scored
+    actions: Tensor  # the same, as the environment takes them
+    memory: Tensor  # [B, Z]
 
 
 class Reading(NamedTuple):
-    """What a policy says of a batch's S steps."""
+    """Outputs of a policy for the S steps of a batch."""
 
-    parameters: Tensor  # [S, P], of the distributions of their actions
+    parameters: Tensor  # [S, P], of the distributions over actions
     values: Tensor | None  # [S], of a baseline that shares the network
     memory: Tensor  # [E, Z], after each episode's last step
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What all runs of a pack share; the parameters are each run's own.
+    """The functions of a policy; its parameters are passed in.
 
-    Where a baseline shares the network, its value is the network's last output; the head reads those before it.
+    If a baseline shares the network, its value is the network's last output; the head reads the outputs before it.
     """
 
     observer: Observer
@@ -56,20 +59,39 @@ class Policy:
         return self.observer.dtype
 
     @property
+    def outputs(self) -> int:
+        """The number of the network's outputs."""
+        return self.head.inputs + self.shared
+
+    @property
     def memory_size(self) -> int:
         """Z, the numbers that it remembers from step to step: 0 unless its network is recurrent."""
         return self.network.memory_size if isinstance(self.network, RecurrentNetwork) else 0
 
     def initial(self, seed: int) -> Parameters:
-        """Return one run's first parameters, each drawn from the stream (seed, "init", its name)."""
+        """Return a run's initial parameters, each drawn from the stream (seed, "init", its name)."""
         drawn = streams(seed, "init")
         own = self.network.initial(drawn) | self.head.initial(drawn)
         return cast(own, self.dtype) | self.observer.initial()
 
-    def act(self, parameters: Parameters, observations: Tensor, memory: Tensor, noise: Tensor | None) -> Choice:
-        """Return actions: sampled with the noise, [R, N, D], or the most probable ones without any.
+    def layers(self) -> list[Layer] | None:
+        """Return observer and network as compiled layers, or None if network or head act in torch."""
+        layers = self.network.layers()
+        if layers is None or self.head.compiled() is None:
+            return None
+        return [*self.observer.layers(), *layers]
 
-        parameters: [R, ...], observations: [R, N, O], memory: [R, N, Z].
+    def act(
+        self,
+        parameters: Parameters,
+        observations: Tensor,
+        memory: Tensor,
+        uniforms: Tensor | None,
+        masks: Tensor | None = None,
+    ) -> Choice:
+        """Return actions in torch, sampled with the uniform numbers, or the most probable ones without any.
+
+        observations: [B, O], memory: [B, Z], uniforms: [B, draws] in float64, masks: [B, P], the allowed choices.
         """
         with torch.no_grad():
             x = self.observer.see(parameters, observations)
@@ -78,42 +100,46 @@ class Policy:
                 outputs = self.network.decode(parameters, memory)
             else:
                 outputs = self.network(parameters, x)
-            of_head = self.head(parameters, outputs[..., : self.head.inputs])
+            of_head = _masked(self.head(parameters, outputs[:, : self.head.inputs]), masks)
             family = self.distribution
-            samples = family.mode(of_head) if noise is None else family.sample(of_head, noise)
+            samples = family.mode(of_head) if uniforms is None else family.sample(of_head, uniforms)
             return Choice(samples, self.head.act(samples), memory)
 
     def read(self, parameters: Parameters, batch: Batch) -> Reading:
-        """Return what it says of a batch as it sees it, with gradients. parameters: one run's, [1, ...]."""
+        """Return the outputs for a batch as the observer sees it, with gradients."""
         x, memory = torch.from_numpy(batch.observations), torch.from_numpy(batch.memory)
         if isinstance(self.network, RecurrentNetwork):
             outputs, memory = unroll(self.network, parameters, x, batch.lengths, memory)
         else:
-            outputs = self.network(parameters, x.unsqueeze(0))[0]
+            outputs = self.network(parameters, x)
         values = outputs[:, -1] if self.shared else None
-        of_head = self.head(parameters, outputs[:, : self.head.inputs].unsqueeze(0))[0]
-        return Reading(of_head, values, memory)
+        masks = None if batch.masks is None else torch.from_numpy(batch.masks)
+        of_head = self.head(parameters, outputs[:, : self.head.inputs] if self.shared else outputs)
+        return Reading(_masked(of_head, masks), values, memory)
 
     def hidden(self, parameters: Parameters, batch: Batch) -> list[Tensor]:
-        """Return the network's hidden units at a batch's steps, a layer each, [S, units]; none if it tells none."""
+        """Return the network's hidden units at a batch's steps, [S, units] per layer; none if it shows none."""
         if not isinstance(self.network, Inspectable):
             return []
-        x = torch.from_numpy(batch.observations).unsqueeze(0)
-        return [layer[0] for layer in self.network.hidden(parameters, x)]
+        return list(self.network.hidden(parameters, torch.from_numpy(batch.observations)))
 
     def predict(self, parameters: Parameters, batch: Batch) -> Prediction:
-        """Return the shared network's values of a batch as it sees it. parameters: one run's, [1, ...]."""
+        """Return the shared network's values of a batch as the observer sees it."""
         with torch.no_grad():
             reading = self.read(parameters, batch)
             assert reading.values is not None, "no baseline shares this network"
-            final = torch.from_numpy(batch.final).unsqueeze(0)
+            final = torch.from_numpy(batch.final)
             if isinstance(self.network, RecurrentNetwork):
                 encoded = self.network.encode(parameters, final)
-                memory = self.network.advance(parameters, encoded, reading.memory.unsqueeze(0))
-                outputs = self.network.decode(parameters, memory)
+                outputs = self.network.decode(parameters, self.network.advance(parameters, encoded, reading.memory))
             else:
                 outputs = self.network(parameters, final)
-            return Prediction(_floats(reading.values), _floats(outputs[0, :, -1]))
+            return Prediction(_floats(reading.values), _floats(outputs[:, -1]))
+
+
+def _masked(parameters: Tensor, masks: Tensor | None) -> Tensor:
+    """Return logits with those of forbidden choices replaced."""
+    return parameters if masks is None else torch.where(masks, parameters, _FORBIDDEN)
 
 
 def _floats(x: Tensor) -> np.ndarray:

@@ -15,6 +15,7 @@ from pgexp.learning.algorithm import Algorithm, DivergenceError, Student
 from pgexp.learning.diagnostics import Diagnostics
 from pgexp.learning.direction import Direction
 from pgexp.learning.estimator import Estimate, Estimator
+from pgexp.learning.optimizers import step
 from pgexp.learning.policy import Reading
 from pgexp.learning.schedules import Constant, Cosine, Linear, Schedule
 from pgexp.schema import names
@@ -24,7 +25,7 @@ _SCHEDULES: dict[str, type[Schedule]] = {"constant": Constant, "linear": Linear,
 
 
 class Reinforce(Algorithm):
-    """One step a batch along ``sum_t (G_t - b_t) grad log pi(a_t | s_t)``, or along what a direction makes of it.
+    """One step per batch along ``sum_t (G_t - b_t) grad log pi(a_t | s_t)``, or along a direction derived from it.
 
     Williams 1992; Sutton & Barto 2018, sec. 13.3 and 13.4. The loss is the sum over time and the mean over episodes,
     so that its gradient is that of the expected return; in segments it is the mean over steps.
@@ -71,7 +72,7 @@ class Reinforce(Algorithm):
         self._direction: Direction | None = None if direction is None else direction()
         if self._direction is not None and not isinstance(self._direction, Direction):
             wanted = f"{Direction.__module__}.{Direction.__name__}"
-            raise ValueError(f"{type(self._direction).__name__} is no {wanted}; derive it from that class")
+            raise ValueError(f"{type(self._direction).__name__} must be a subclass of {wanted}")
         self._diagnostics = Diagnostics(diagnostics)
 
     def objections(self, baseline: Baseline) -> Sequence[str]:
@@ -112,7 +113,7 @@ class Reinforce(Algorithm):
         gradients = list(torch.autograd.grad(loss, parameters, materialize_grads=True))
         plain = torch.cat([gradient.flatten() for gradient in gradients])
         if not plain.isfinite().all():
-            raise DivergenceError(f"the gradient's norm is {gradient_norm(gradients).item()}")
+            raise DivergenceError(f"the gradient's norm is {gradient_norm(gradients)}")
         if self._direction is not None:
             weights = self._estimator.occupancy(estimate.batch) / estimate.divisor
             gradients, told = self._direction(student, estimate.batch, weights, gradients)
@@ -141,7 +142,7 @@ class Reinforce(Algorithm):
 
     def _step(self, student: Student, direction: Sequence[Tensor]) -> dict[str, float]:
         """Let the optimizer step along the direction, clipped."""
-        norm = gradient_norm(direction).item()
+        norm = gradient_norm(direction)
         if not np.isfinite(norm):
             raise DivergenceError(f"the gradient's norm is {norm}")
         metrics = {names.GRADIENT_NORM: norm}
@@ -151,6 +152,6 @@ class Reinforce(Algorithm):
             student.traces.clipped += norm > self._max_grad_norm
             metrics[names.GRADIENT_CLIPPED] = student.traces.clipped / student.traces.updates
         for tensor, gradient in zip(student.trainable, direction, strict=True):
-            tensor.grad = gradient
-        student.optimizer.step()
+            tensor.grad = gradient.contiguous()  # fused optimizers read any gradient as if it were
+        step(student.optimizer)
         return metrics

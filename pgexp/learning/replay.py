@@ -1,61 +1,40 @@
-"""Plays a run's episodes again, greedily: what a self-critical baseline compares with."""
+"""Greedy replay of a run's episodes, for self-critical baselines."""
+
+from collections.abc import Callable
 
 import numpy as np
 
 from pgexp.baselines.baseline import Replay
-from pgexp.envs.spec import EnvSpec
-from pgexp.functional.arrays import Ints
 from pgexp.functional.batch import Batch
-from pgexp.learning.algorithm import DivergenceError
-from pgexp.learning.policy import Policy
-from pgexp.learning.rollout import Rollout, StreamOf
-from pgexp.networks.parameters import Parameters
+from pgexp.learning.rollout import Rollout
 
 
 class GreedyReplayer:
-    """Replays a batch's episodes from the same seeds in N slots of its own, under the most probable actions.
+    """Plays a batch's episodes again from the same seeds, with the most probable actions.
 
-    An episode's environment draws from the stream that it drew from in the batch, so that both begin in one state and
-    meet the same chances as long as they act alike. parameters: one run's, [1, ...], as they are when it is called.
+    An episode's environment has the stream that it had in the batch, so both begin in the same state and meet the same
+    random events as long as they act alike. The parameters are the run's at the time of the call.
     """
 
-    def __init__(self, env: EnvSpec, policy: Policy, parameters: Parameters, slots: int, stream: StreamOf) -> None:
-        self._env, self._policy, self._parameters = env, policy, parameters
-        self._slots, self._stream = slots, stream
-        self._rollout: Rollout | None = None  # made when it is first needed: most runs replay nothing
+    def __init__(self, make: Callable[[], Rollout]) -> None:
+        """Take a function that makes the rollout; it is called when the first batch is replayed."""
+        self._make = make
+        self._rollout: Rollout | None = None
 
     def __call__(self, batch: Batch) -> Replay:
-        """Return the rewards of each of the batch's episodes, played again. Raises what the environment raises."""
-        rollout = self._rollout = self._rollout or self._made()
-        rollout.follow({name: tensor.detach() for name, tensor in self._parameters.items()})
-        rows, first = np.unique(batch.slots, return_index=True)
-        rollout.episode[rows] = batch.numbers[first] - 1  # a slot's episodes stand in order
-        rollout.start(rows)
-        rewards = _play(rollout, np.bincount(batch.slots, minlength=self._slots))
-        rollout.require_sound()
-        played = [np.array(rewards[key]) for key in zip(batch.slots.tolist(), batch.numbers.tolist(), strict=True)]
-        found = np.concatenate(played)
-        if not np.isfinite(found).all():
-            reward = found[~np.isfinite(found)][0]
-            raise DivergenceError(f"the environment gave a reward of {reward} as an episode was played again greedily")
-        return Replay(found, np.array([len(one) for one in played]))
+        """Return the rewards of each of the batch's episodes, played again. Raises as Rollout.play does."""
+        rollout = self._rollout = self._rollout or self._make()
+        rows = rollout.rows
+        environments, first = np.unique(batch.environments, return_index=True)
+        rows["episode"][environments] = batch.numbers[first]  # an environment's episodes are consecutive
+        rows["open"] = 0
+        rollout.ask(np.bincount(batch.environments, minlength=len(rows)))
+        for _ in rollout.play(greedy=True):
+            pass
+        played = rollout.recording.batch()
+        return Replay(played.rewards, played.lengths)
 
     def close(self) -> None:
         """Release the environments."""
         if self._rollout is not None:
             self._rollout.close()
-
-    def _made(self) -> Rollout:
-        return Rollout(self._env, self._env.slots(self._slots), self._policy, 1, self._slots, self._stream)
-
-
-def _play(rollout: Rollout, left: Ints) -> dict[tuple[int, int], list[float]]:
-    """Return the rewards of each slot's next episodes, of which so many, [N], are left to play."""
-    rewards: dict[tuple[int, int], list[float]] = {}
-    while (live := (left > 0) & rollout.sound).any():
-        step = rollout.step(live, greedy=True)
-        for row, reward in zip(step.rows.tolist(), step.rewards.tolist(), strict=True):
-            rewards.setdefault((row, int(rollout.episode[row])), []).append(reward)
-        left[step.ended] -= 1
-        rollout.start(step.ended[left[step.ended] > 0])
-    return rewards

@@ -1,232 +1,266 @@
-"""Slots under stacked policies: which episode each slot plays, on which streams, and one step of any of them.
+"""Rollouts: an agent's rows play episodes, in compiled dynamics or in any bank of environments."""
 
-A slot's draws are keyed by (run, slot, episode, time), so they depend neither on the pack nor on how long others live.
-"""
-
-from collections.abc import Callable
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pgexp.envs.slots import Failures, Slots
-from pgexp.envs.spec import EnvSpec
-from pgexp.functional.arrays import Actions, Flags, Ints, Observations, Rows
-from pgexp.learning import finite
-from pgexp.learning.algorithm import DivergenceError
-from pgexp.learning.policy import Policy
-from pgexp.learning.steps import Position, Step
-from pgexp.networks.parameters import Parameters, select
-from pgexp.schema.streams import Key, generator, integer
+from pgexp.envs.bank import Bank
+from pgexp.envs.compiled.arguments import dynamics_arguments
+from pgexp.envs.compiled.dynamics import Dynamics
+from pgexp.functional.arrays import Floats, Ints
+from pgexp.kernels import acting, compilation
+from pgexp.kernels.random import episode_seed, seed_prefix
+from pgexp.learning.agent import Agent, CompiledAgent
+from pgexp.learning.recording import Recording
+from pgexp.schema.streams import Key
 
-NOISE_BLOCK = 512  # draws made at once: one generator's call a slot a step would cost the throughput
+Position = dict[str, NDArray[np.generic]]
+"""The state of a rollout's rows between two batches, as arrays."""
 
-StreamOf = Callable[[int, str, int], Key]
-"""Gives the stream of a slot's row, for a purpose ("env" or "action") in an episode."""
+_SEGMENT_WITHOUT_END: Final = -1
 
 
 class ReplayError(Exception):
-    """An environment did not play an episode again as it had been played."""
+    """An environment did not repeat an episode from its seed and actions."""
 
 
-class Rollout:
-    """R x N slots of an environment advancing under R stacked policies. Row r * N + i is slot i of run r.
+class Rollout(ABC):
+    """N environments under an agent.
 
-    A run of which one row's environment fails is out, with all its rows: neither started nor stepped again.
+    `ask` says what each row is to play; `play` advances the rows until they have. Episode n of environment i draws from
+    the stream (seeds, i, n), whatever was played before, so that every episode's beginning is a restart point.
     """
 
+    def __init__(self, agent: Agent, recording: Recording) -> None:
+        self.agent, self.recording = agent, recording
+        agent.rows["environment"] = np.arange(len(agent.rows))
+        agent.rows["stride"] = 1
+        self._prefix = np.zeros(0, np.uint32)
+
+    @property
+    def rows(self) -> NDArray[np.void]:
+        """The state of each row, `acting.ROW` [N]."""
+        return self.agent.rows
+
+    def set_streams(self, seeds: Key, draws: Key) -> None:
+        """Seed episodes from one stream and draw actions from another from now on."""
+        self._prefix = seed_prefix(*seeds)
+        self.agent.set_stream(draws)
+
+    def ask(self, episodes: int | Ints, steps: int | None = None) -> None:
+        """Have each row play so many episodes, or so many steps of a segment if that is given. Begin the recording."""
+        self.rows["left"] = episodes if steps is None else np.iinfo(np.int64).max
+        self.agent.settings[acting.SEGMENT] = _SEGMENT_WITHOUT_END if steps is None else steps
+        self.recording.begin()
+
+    @abstractmethod
+    def play(self, greedy: bool = False) -> Iterator[None]:
+        """Advance the rows until they have played what they were asked for; yield now and then.
+
+        Raises DivergenceError for what is not finite, and whatever an environment raises.
+        """
+
+    @abstractmethod
+    def position(self) -> Position:
+        """Return a copy of the rows' state."""
+
+    @abstractmethod
+    def restore(self, position: Position) -> None:
+        """Set the rows to a state. Raises ReplayError if an environment does not repeat its open episode."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the environments."""
+
+    def _position(self) -> Position:
+        rows, lanes = self.rows, self.agent.lanes
+        is_open = rows["open"] == 1
+        return {
+            "episode": rows["episode"].copy(),
+            "time": np.where(is_open, rows["time"], 0),
+            "returns": np.where(is_open, rows["returns"], 0.0),
+            "observations": np.where(is_open[:, None], self.agent.seen, 0),
+            "memory": np.where(is_open[:, None], lanes.memory, 0),
+        }
+
+    def _restore(self, position: Mapping[str, NDArray[np.generic]]) -> None:
+        for name in ("episode", "time", "returns"):
+            self.rows[name] = position[name]
+        self.rows["open"] = position["time"] > 0
+        self.agent.seen[:] = position["observations"]
+        self.agent.lanes.memory[:] = position["memory"]
+
+
+class CompiledRollout(Rollout):
+    """Compiled dynamics under a compiled agent: one call of a kernel plays until its buffers are full."""
+
     def __init__(
-        self,
-        env: EnvSpec,
-        slots: Slots,
-        policy: Policy,
-        runs: int,
-        per_run: int,
-        stream: StreamOf,
-        remembers: bool = False,
+        self, agent: CompiledAgent, recording: Recording, dynamics: Dynamics, max_episode_steps: int | None
     ) -> None:
-        """Make the slots; one that remembers can tell the actions of episodes that are open between two batches."""
-        self._shape = (runs, per_run)
-        self._slots = slots
-        self._policy = policy
-        self._stream = stream
-        count = runs * per_run
-        self._noise = np.zeros((count, NOISE_BLOCK, policy.distribution.noise_size), dtype=np.float32)
-        self._stacked: Parameters = {}
-        self._selected: tuple[list[int], Parameters] = ([], {})
-        kept = torch.uint8 if env.observation_dtype == "uint8" else policy.dtype
-        self.observations: Observations = torch.zeros(count, env.observation_size, dtype=kept).numpy()
-        """What each row sees, [R * N, O]; after an episode's end its last observation, until the next one starts."""
-        self.memory: Observations = torch.zeros(count, policy.memory_size, dtype=policy.dtype).numpy()
-        """What a recurrent policy remembers in each row, [R * N, Z]; zeros at an episode's begin."""
-        self._taken: Actions | None = None  # [R * N, capacity, ...], the actions of each row's episode
+        super().__init__(agent, recording)
+        agent.settings[acting.TIME_LIMIT] = -1 if max_episode_steps is None else max_episode_steps
+        self._compiled = agent
+        self._dynamics = dynamics_arguments(dynamics, len(agent.rows))
+        self._play = compilation.entry_point(acting.play, *self._arguments())
+
+    def play(self, greedy: bool = False) -> Iterator[None]:
+        """Advance the rows; yield whenever the kernel returns."""
+        agent = self.agent
+        agent.settings[acting.GREEDY] = greedy
+        arguments = self._arguments()
+        while True:
+            status = self._play(*arguments)
+            if status == acting.FULL:
+                self.recording.enlarge()
+                arguments = self._arguments()
+            elif status not in (acting.DONE, acting.PAUSED):
+                agent.require(status)
+            yield
+            if status == acting.DONE:
+                return
+
+    def position(self) -> Position:
+        """Return a copy of the rows' state: the environments' states and their random streams."""
+        is_open = (self.rows["open"] == 1)[:, None]
+        return self._position() | {
+            "state": np.where(is_open, self._dynamics.state, 0.0),
+            "rng": np.where(is_open, self._dynamics.rng, 0).astype(np.uint64).view(np.int64),
+            "masks": np.where(is_open, self.agent.lanes.masks, True),
+        }
+
+    def restore(self, position: Position) -> None:
+        """Set the rows to a state."""
+        self._restore(position)
+        self._dynamics.state[:] = position["state"]
+        self._dynamics.rng[:] = position["rng"].view(np.uint64)
+        self.agent.lanes.masks[:] = position["masks"]
+
+    def close(self) -> None:
+        """Do nothing: arrays hold no resource."""
+
+    def _arguments(self) -> tuple[object, ...]:
+        agent = self._compiled
+        dynamics = self._dynamics._replace(prefix=self._prefix)
+        recorded = self.recording.arguments
+        return agent.arguments, agent.lanes, agent.workspace, dynamics, recorded, agent.settings, agent.cursor
+
+
+class SteppedRollout(Rollout):
+    """A bank of environments under any agent: per time step one call acts in all rows, and each row takes its step.
+
+    Rows that remember can be restored within an episode, by playing it again from its seed and its actions.
+    """
+
+    def __init__(self, agent: Agent, recording: Recording, bank: Bank, remembers: bool = False) -> None:
+        super().__init__(agent, recording)
+        self.bank = bank
         self._remembers = remembers
-        self._rows = np.arange(count)
-        self.episode = np.full(count, -1)  # the episode each row plays
-        self.time = np.zeros(count, dtype=np.int64)  # the steps taken in it
-        self.returns = np.zeros(count)  # the raw rewards received in it
-        self.failures: dict[int, Exception] = {}  # why a run is out, by run
-        self.sound = np.ones(count, dtype=bool)  # the rows of the other runs
+        self._taken: Floats = np.zeros((len(agent.rows), 0, agent.lanes.actions.shape[1]))  # actions of open episodes
 
-    def start(self, rows: Rows) -> None:
-        """Begin the next episode in each of the rows, but those whose run is out."""
-        rows = rows[self.sound[rows]]
-        self.episode[rows] += 1
-        self.time[rows] = 0
-        self.returns[rows] = 0.0
-        self.memory[rows] = 0.0
-        seeds = [integer(*self._stream(row, "env", self.episode[row])) for row in rows.tolist()]
-        begun = self._slots.start(rows, seeds)
-        self.observations[rows] = begun.observations
-        self._fail(begun.failures)
+    def play(self, greedy: bool = False) -> Iterator[None]:
+        """Advance the rows; yield after each time step."""
+        agent, rows, recording = self.agent, self.rows, self.recording
+        segment, records = int(agent.settings[acting.SEGMENT]), bool(agent.settings[acting.RECORD])
+        live = np.flatnonzero(rows["left"] > 0)
+        while len(live):
+            starting = live[rows["open"][live] == 0]
+            if len(starting):
+                self.start(starting)
+                yield
+            agent.act(live, greedy)
+            if records:
+                recording.see(live)
+            actions = agent.lanes.actions[live]
+            if self._remembers:
+                self._remember(live, actions)
+            found = self.bank.step(live, actions)
+            if not np.isfinite(found.rewards).all():
+                agent.cursor[acting.FAILED] = live[np.argmin(np.isfinite(found.rewards))]
+                agent.require(acting.BAD_REWARD)
+            if records:
+                recording.add(live, found.rewards)
+            agent.seen[live] = found.observations
+            if found.masks is not None:
+                agent.lanes.masks[live] = found.masks
+            rows["returns"][live] += found.rewards
+            rows["time"][live] += 1
+            rows["count"][live] += 1
+            ended = found.terminated | found.truncated
+            if ended.any():
+                for i in np.flatnonzero(ended).tolist():
+                    recording.end(live[i], found.terminated[i], not found.terminated[i])
+                over = live[ended]
+                rows["episode"][over] += rows["stride"][over]
+                rows["left"][over] -= 1
+                rows["open"][over] = 0
+            if rows["count"][live[0]] == segment:
+                rows["left"][live] = 0
+            yield
+            live = live[rows["left"][live] > 0]
 
-    def follow(self, stacked: Parameters) -> None:
-        """Act under these parameters, [R, ...], from now on; after each change of their values they are given anew."""
-        self._stacked, self._selected = stacked, ([], {})
+    def start(self, live: Ints) -> None:
+        """Begin the next episode in each of these rows."""
+        rows = self.rows
+        seeds = [
+            int(episode_seed(self._prefix, int(rows["environment"][row]), int(rows["episode"][row])))
+            for row in live.tolist()
+        ]
+        begun = self.bank.start(live, seeds)
+        self.agent.seen[live] = begun.observations
+        if begun.masks is not None:
+            self.agent.lanes.masks[live] = begun.masks
+        self.agent.lanes.memory[live] = 0
+        rows["open"][live] = 1
+        rows["time"][live] = 0
+        rows["returns"][live] = 0.0
 
-    def step(self, live: Flags, greedy: bool = False) -> Step:
-        """Take a step in the live rows, [R * N], of runs that are not out; return that of those that still are not.
+    def position(self) -> Position:
+        """Return a copy of the rows' state: the actions of their open episodes."""
+        found = self._position()
+        taken = [self._taken[row, :time] for row, time in enumerate(found["time"].tolist())]
+        return found | {"actions": np.concatenate(taken)}
 
-        A row whose episode has ended waits for `start`.
-        """
-        rows = np.flatnonzero(live)
-        runs = np.flatnonzero(live.reshape(self._shape).any(1))
-        noise = None if greedy else self._draw(rows, runs)
-        acting = live.reshape(self._shape)[runs]
-        choice = self._policy.act(
-            self._select(runs.tolist()), self._of(self.observations, runs), self._of(self.memory, runs), noise
-        )
-        before, samples = self.observations[rows], choice.samples.numpy()[acting]
-        self.memory[rows] = choice.memory.numpy()[acting]
-        actions = choice.actions.numpy()[acting]
-        if self._remembers:
-            self._remember(rows, actions)
-        result = self._slots.step(rows, actions)
-        if result.failures:
-            self._fail({row: self._cause(row, error) for row, error in result.failures.items()})
-        self.observations[rows] = result.observations
-        self.time[rows] += 1
-        self.returns[rows] += result.rewards
-        step = Step(
-            rows,
-            before,
-            samples,
-            result.rewards,
-            result.terminated,
-            result.truncated & ~result.terminated,
-        )
-        return step.select(self.sound[rows]) if result.failures else step
-
-    def fail(self, run: int, error: Exception) -> None:
-        """Have a run out, for this reason if it is the first."""
-        self.failures.setdefault(run, error)
-        self.sound[run * self._shape[1] : (run + 1) * self._shape[1]] = False
-
-    def require_sound(self) -> None:
-        """Raise what the first environment to fail did, if one has failed."""
-        for error in self.failures.values():
-            raise error
-
-    def position(self, run: int) -> Position:
-        """Return where a run's slots stand."""
-        rows = run * self._shape[1] + np.arange(self._shape[1])
-        time = self.time[rows] if self._remembers else np.zeros(len(rows), dtype=np.int64)
-        held: Actions = np.zeros((len(self.time), 0)) if self._taken is None else self._taken
-        return Position(
-            episode=self.episode[rows].copy(),
-            time=time.copy(),
-            actions=np.concatenate([held[row, :t] for row, t in zip(rows, time, strict=True)]),
-            returns=np.where(time > 0, self.returns[rows], 0.0),
-            observations=self.observations[rows].copy(),
-            memory=self.memory[rows].copy(),
-        )
-
-    def restore(self, run: int, position: Position) -> None:
-        """Let a run's slots stand where they stood, by playing what is open again. Raises ReplayError.
-
-        Where an environment fails, the run is out.
-        """
-        rows = run * self._shape[1] + np.arange(self._shape[1])
-        if position.episode.shape != rows.shape:
-            raise ValueError(f"{len(position.episode)} slots in place of {len(rows)}")
-        if self._remembers:
-            self._play_again(rows, position)
-        self.episode[rows] = position.episode
-        self.observations[rows] = position.observations
-        self.memory[rows] = position.memory
+    def restore(self, position: Position) -> None:
+        """Set the rows to a state by playing their open episodes again. Raises ReplayError."""
+        times, actions = position["time"], position["actions"]
+        first = np.cumsum(times) - times
+        self.rows["episode"] = position["episode"]
+        begun = np.flatnonzero(times > 0)
+        if len(begun):
+            self.start(begun)
+        for time in range(int(times.max(initial=0))):
+            live = np.flatnonzero(times > time)
+            taken: Floats = actions[first[live] + time].astype(np.float64)
+            self._remember(live, taken)
+            found = self.bank.step(live, taken)
+            if (found.terminated | found.truncated).any():
+                raise _different()
+            self.agent.seen[live] = found.observations
+            if found.masks is not None:
+                self.agent.lanes.masks[live] = found.masks
+            self.rows["returns"][live] += found.rewards
+            self.rows["time"][live] += 1
+        if not np.array_equal(self.agent.seen[begun], position["observations"][begun]):
+            raise _different()
+        if not np.array_equal(self.rows["returns"][begun], position["returns"][begun]):
+            raise _different()
+        self._restore(position)
 
     def close(self) -> None:
         """Release the environments."""
-        self._slots.close()
+        self.bank.close()
 
-    def _fail(self, failures: Failures) -> None:
-        for row in sorted(failures):
-            self.fail(row // self._shape[1], failures[row])
-
-    def _cause(self, row: int, error: Exception) -> Exception:
-        """Return what is behind an environment's error in a step: it may have shown before that it is broken."""
-        seen = self.observations[row]
-        if np.isfinite(seen).all():
-            return error
-        cause = DivergenceError(f"the environment gave {finite.told(seen)}, and raised {type(error).__name__} after it")
-        cause.__cause__ = error
-        return cause
-
-    def _play_again(self, rows: Rows, position: Position) -> None:
-        begun = position.episode >= 0
-        self.episode[rows] = position.episode - begun
-        self.start(rows[begun])
-        if not self.sound[rows].all():
-            return
-        first = np.cumsum(position.time) - position.time
-        for t in range(int(position.time.max(initial=0))):
-            live = np.flatnonzero(position.time > t)
-            actions = position.actions[first[live] + t]
-            self._remember(rows[live], actions)
-            result = self._slots.step(rows[live], actions)
-            self._fail(result.failures)
-            if not self.sound[rows].all():
-                return
-            _require_equal(result.terminated | result.truncated, np.zeros(len(live), dtype=bool))
-            self.observations[rows[live]] = result.observations
-            self.returns[rows[live]] += result.rewards
-            self.time[rows[live]] += 1
-        _require_equal(self.observations[rows[begun]], position.observations[begun])
-        _require_equal(self.returns[rows], position.returns)
-        for row in rows[position.time % NOISE_BLOCK > 0].tolist():
-            self._draw_block(row)
-
-    def _remember(self, rows: Rows, actions: Actions) -> None:
-        longest = int(self.time[rows].max())
-        if self._taken is None or longest >= self._taken.shape[1]:
-            grown = np.empty((len(self.time), max(NOISE_BLOCK, 2 * longest), *actions.shape[1:]), actions.dtype)
-            if self._taken is not None:
-                grown[:, : self._taken.shape[1]] = self._taken
-            self._taken = grown
-        self._taken[rows, self.time[rows]] = actions
-
-    def _select(self, runs: list[int]) -> Parameters:
-        """Leave out whole runs that wait. A run keeps all its N rows: bits of a product may depend on how many."""
-        if self._selected[0] != runs:
-            self._selected = (runs, select(self._stacked, runs))
-        return self._selected[1]
-
-    def _of(self, x: Observations, runs: Ints) -> torch.Tensor:
-        return torch.from_numpy(x.reshape(*self._shape, x.shape[-1])[runs])
-
-    def _draw(self, rows: Rows, runs: Ints) -> torch.Tensor:
-        position = self.time % NOISE_BLOCK
-        for row in rows[position[rows] == 0].tolist():
-            self._draw_block(row)
-        return self._of(self._noise[self._rows, position], runs)
-
-    def _draw_block(self, row: int) -> None:
-        block = int(self.time[row]) // NOISE_BLOCK
-        draws = generator(*self._stream(row, "action", self.episode[row]), block)
-        self._noise[row] = self._policy.distribution.noise(draws, NOISE_BLOCK)
+    def _remember(self, live: Ints, actions: Floats) -> None:
+        times = self.rows["time"][live]
+        longest = int(times.max())
+        if longest >= self._taken.shape[1]:
+            rows, held, size = self._taken.shape
+            self._taken = np.concatenate([self._taken, np.zeros((rows, max(512, held), size))], 1)
+        self._taken[live, times] = actions
 
 
-def _require_equal(now: NDArray[Any], before: NDArray[Any]) -> None:
-    if not np.array_equal(now, before):
-        raise ReplayError("the environment did not play an episode again as before, from its seed and its actions")
+def _different() -> ReplayError:
+    return ReplayError("the environment does not repeat an episode from its seed and its actions")

@@ -1,4 +1,4 @@
-"""A run's whole state between two updates: what a checkpoint holds, and all that it takes to go on to the same bits."""
+"""State of a run between two updates, as checkpoints hold it."""
 
 from dataclasses import dataclass, fields
 
@@ -6,31 +6,31 @@ from pgexp.functional.trees import Tree, captured, restored
 from pgexp.learning.collector import Collector
 from pgexp.learning.failure import RunError
 from pgexp.learning.learner import Learner
-from pgexp.learning.rollout import ReplayError
+from pgexp.learning.rollout import Position, ReplayError
 
 
 class StateError(RunError):
-    """A state that is not of this run, or that can't be captured or gone on from."""
+    """A state that belongs to another run, or that cannot be captured or restored."""
 
 
 @dataclass(frozen=True)
 class State:
-    """All that changes in a run, as trees. Its random streams are keyed, so counters are all that is left of them."""
+    """Everything that changes in a run, as trees. Random streams are keyed by counters, so they have no other state."""
 
     counters: Tree  # steps, episodes, updates
-    parameters: Tree  # [1, ...] each, the observer's statistics included
+    parameters: Tree  # by name, the observer's statistics included
     optimizer: Tree
-    baseline: Tree  # the attributes that it remembers
+    baseline: Tree  # its attributes in `remembered`
     traces: Tree
     seen: Tree  # the moments of past observations
-    slots: Tree  # a Position
+    environments: Tree  # a Position
 
 
 _COUNTERS = ("steps", "episodes", "updates")
 
 
-def capture(learner: Learner, collector: Collector, run: int) -> State:
-    """Return a copy of the state of a pack's run. Raises StateError where its baseline remembers what can't be held."""
+def capture(learner: Learner, collector: Collector) -> State:
+    """Return a copy of a run's state. Raises StateError if an attribute of its baseline cannot be held."""
     student = learner.student
     return State(
         counters={name: getattr(learner, name) for name in _COUNTERS},
@@ -39,12 +39,12 @@ def capture(learner: Learner, collector: Collector, run: int) -> State:
         baseline={name: _captured_attribute(student.baseline, name) for name in student.baseline.remembered},
         traces=captured(student.traces),
         seen=captured(learner.seen),
-        slots=captured(collector.position(run)),
+        environments=captured(collector.position()),
     )
 
 
-def restore(state: State, learner: Learner, collector: Collector, run: int) -> None:
-    """Set a pack's run, fresh from assembly, to where it stood. Raises StateError where the state is of another run."""
+def restore(state: State, learner: Learner, collector: Collector) -> None:
+    """Set a newly assembled run to a state. Raises StateError if the state belongs to another run."""
     student = learner.student
     try:
         restored(student.parameters, state.parameters)
@@ -58,18 +58,29 @@ def restore(state: State, learner: Learner, collector: Collector, run: int) -> N
         learner.seen = restored(learner.seen, state.seen)
         for name in _COUNTERS:
             setattr(learner, name, int(state.counters[name]))
-        collector.restore(run, restored(collector.position(run), state.slots))
+        collector.restore(_fitting(collector.position(), state.environments))
     except ReplayError as error:
         raise StateError(str(error)) from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise StateError(f"its state is not this run's: {error}") from error
 
 
+def _fitting(position: Position, tree: Tree) -> Position:
+    """Return the tree as a position. Raises ValueError if its arrays are not those of the rollout."""
+    if not isinstance(tree, dict) or tree.keys() != position.keys():
+        raise ValueError("of other environments")
+    for name, array in position.items():
+        rows = slice(1 if name == "actions" else 0, None)  # how many actions there are depends on the episodes
+        if tree[name].shape[rows] != array.shape[rows] or tree[name].dtype != array.dtype:
+            raise ValueError(f"environments.{name} has shape {tree[name].shape} in place of {array.shape}")
+    return dict(tree)
+
+
 def _captured_attribute(baseline: object, name: str) -> Tree:
     kind = type(baseline).__name__
     if not hasattr(baseline, name):
-        raise StateError(f"{kind}.remembered names {name}, which it has not")
+        raise StateError(f"{kind}.remembered names {name}, which it does not have")
     try:
         return captured(getattr(baseline, name))
     except TypeError as error:
-        raise StateError(f"{kind}.remembered names {name}, which a checkpoint can't hold: {error}") from error
+        raise StateError(f"{kind}.remembered names {name}, which a checkpoint cannot hold: {error}") from error

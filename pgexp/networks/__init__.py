@@ -1,1 +1,1 @@
-"""Networks on stacked parameters: pure functions of parameters [R, ...] and inputs [R, B, I]."""
+"""Networks and policy heads: functions of parameters and inputs [B, I] in torch, some with a compiled forward pass."""

@@ -1,4 +1,4 @@
-"""The convolutional network."""
+"""Convolutional network."""
 
 import math
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from pgexp.networks.hidden import HiddenLayers
-from pgexp.networks.layers import ACTIVATIONS, Convolution, Dense
+from pgexp.functional.operations import activate
+from pgexp.networks.layers import Convolution, Dense, HiddenLayers
 from pgexp.networks.network import Inspectable
 from pgexp.networks.parameters import Parameters, Streams
 from pgexp.schema.types import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -38,7 +38,7 @@ class CNN(Inspectable):
         assert inputs == math.prod(shape), (inputs, shape)
         _check(shape, filters, kernels, strides)
         self._shape, self._channels_first = tuple(shape), channels == "first"
-        self._activation = ACTIVATIONS[activation]
+        self._activation = activation
         depth, *sides = shape if self._channels_first else (shape[2], *shape[:2])
         if depth > min(sides):
             raise ValueError(
@@ -56,38 +56,38 @@ class CNN(Inspectable):
         self._output = Dense(name, self._hidden.outputs, outputs, initialization, output_gain)
 
     def initial(self, streams: Streams) -> Parameters:
-        """Return one run's parameters, layer by layer."""
+        """Return the initial parameters, layer by layer."""
         drawn: Parameters = {}
         for layer in self._convolutions:
             drawn |= layer.initial(streams)
         return drawn | self._hidden.initial(streams) | self._output.initial(streams)
 
     def hidden(self, parameters: Parameters, x: Tensor) -> list[Tensor]:
-        """Return feature maps, [R, B, filters * h * w] each, and hidden units, [R, B, width]. x: [R, B, inputs]."""
+        """Return feature maps, [B, filters * h * w] each, and hidden units, [B, width]. x: [B, inputs]."""
         maps = []
         x = self._pictures(x)
         for layer in self._convolutions:
-            x = self._activation(layer(parameters, x))
-            maps.append(x.flatten(2))
+            x = activate(layer(parameters, x), self._activation)
+            maps.append(x.flatten(1))
         return maps + self._hidden(parameters, maps[-1])
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return the last layer's outputs. x: [R, B, inputs]; the result: [R, B, outputs]."""
+        """Return the last layer's outputs. x: [B, inputs]; the result: [B, outputs]."""
         return self._output(parameters, self.hidden(parameters, x)[-1])
 
     def _pictures(self, x: Tensor) -> Tensor:
-        """Return the pictures, [R, B, C, H, W]. x: [R, B, inputs]."""
-        pictures = x.reshape(*x.shape[:2], *self._shape)
+        """Return the pictures, [B, C, H, W]. x: [B, inputs]."""
+        pictures = x.reshape(len(x), *self._shape)
         if not self._channels_first:
-            pictures = pictures.permute(0, 1, 4, 2, 3).contiguous()
+            pictures = pictures.permute(0, 3, 1, 2).contiguous()
         return pictures
 
 
 def _check(shape: Sequence[int], filters: Sequence[int], kernels: Sequence[int], strides: Sequence[int]) -> None:
     if len(shape) != 3:
         raise ValueError(
-            f"an observation of shape {tuple(shape)} is no picture, whose three axes are its channels, height and "
-            "width; choose a network for vectors, such as network=mlp, or stack the frames"
+            f"an observation of shape {tuple(shape)} is not a picture of three axes (channels, height, "
+            "width); choose a network for vectors, such as network=mlp, or stack the frames"
         )
     counts = {len(filters), len(kernels), len(strides)}
     if len(counts) > 1 or counts == {0}:

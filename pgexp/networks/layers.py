@@ -1,39 +1,24 @@
 """Layers that networks are composed of."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from pgexp.functional.products import stacked_product
+from pgexp.functional.operations import Activation, activate, dense
+from pgexp.kernels.layout import Layer
 from pgexp.networks.initialization import Initialization, initial_bias, initial_weight
 from pgexp.networks.parameters import Parameters, Streams
-
-Activation = Literal["relu", "tanh", "leaky_relu"]
-
-# Each is computed alike in every row, however many there are; sigmoid, softplus, SiLU and GELU are not in float32.
-# They write over their input: a layer's output is nobody else's, and its gradient does not need it.
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu_,
-    "tanh": torch.tanh_,
-    "leaky_relu": partial(torch.nn.functional.leaky_relu, inplace=True),
-}
-
-
-def sigmoid(x: Tensor) -> Tensor:
-    """Return ``1 / (1 + exp(-x))``, by way of tanh, whose rows do not depend on how many there are."""
-    return 0.5 + 0.5 * torch.tanh(0.5 * x)
 
 
 @dataclass(frozen=True)
 class Dense:
-    """An affine layer ``x W + b`` with W: [R, inputs, outputs], b: [R, outputs].
+    """An affine layer ``x W + b`` with W: [inputs, outputs], b: [outputs], and an activation.
 
-    Its outputs may be those of several layers that stand side by side (the gates of a cell): the weights are then
-    drawn layer by layer.
+    With `blocks` above 1 its outputs are those of several layers next to each other (the gates of a cell), whose weights
+    are drawn block by block.
     """
 
     name: str
@@ -42,13 +27,14 @@ class Dense:
     initialization: Initialization
     gain: float = 1.0
     bias: bool = True
-    side_by_side: int = 1
+    blocks: int = 1
+    activation: Activation = "none"
 
     def initial(self, streams: Streams) -> Parameters:
-        """Return one run's weight, [inputs, outputs], and bias, [outputs]."""
+        """Return the weight, [inputs, outputs], and the bias, [outputs]."""
         stream = streams(f"{self.name}.weight")
-        shape = (self.outputs // self.side_by_side, self.inputs)
-        drawn = [initial_weight(shape, self.initialization, self.gain, stream) for _ in range(self.side_by_side)]
+        shape = (self.outputs // self.blocks, self.inputs)
+        drawn = [initial_weight(shape, self.initialization, self.gain, stream) for _ in range(self.blocks)]
         weight = torch.cat(drawn).T.contiguous()
         if not self.bias:
             return {f"{self.name}.weight": weight}
@@ -57,35 +43,93 @@ class Dense:
         return {f"{self.name}.weight": weight, f"{self.name}.bias": bias}
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return the layer's outputs. x: [R, B, inputs]; the result: [R, B, outputs]."""
+        """Return the layer's outputs. x: [B, inputs]; the result: [B, outputs]."""
         bias = parameters[f"{self.name}.bias"] if self.bias else None
-        return stacked_product(x, parameters[f"{self.name}.weight"], bias)
+        return dense(x, parameters[f"{self.name}.weight"], bias, self.activation)
+
+    def layer(self) -> Layer:
+        """Return the layer for compiled kernels."""
+        bias = f"{self.name}.bias" if self.bias else None
+        return Layer("dense", self.inputs, self.outputs, f"{self.name}.weight", bias, self.activation)
 
 
 @dataclass(frozen=True)
 class LayerNorm:
-    """``(x - mean) / sqrt(variance + 1e-5) * scale + shift`` over the units of a row (Ba, Kiros & Hinton 2016).
+    """``(x - mean) / sqrt(variance + 1e-5) * scale + shift`` over the units of a row, and an activation.
 
-    The variance is the biased one; scale and shift, [R, size], are learnt.
+    Ba, Kiros & Hinton 2016. The variance is the biased one; scale and shift, [size], are learnt.
     """
 
     name: str
     size: int
+    activation: Activation = "none"
 
     def initial(self) -> Parameters:
-        """Return one run's scale and shift, [size]: one and zero."""
+        """Return scale and shift, [size]: ones and zeros."""
         scale = torch.ones(self.size, dtype=torch.float64)
         return {f"{self.name}.scale": scale, f"{self.name}.shift": torch.zeros_like(scale)}
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return the normalised rows. x: [R, B, size]; the result: the same."""
-        scale, shift = (parameters[f"{self.name}.{part}"].unsqueeze(1) for part in ("scale", "shift"))
-        return torch.nn.functional.layer_norm(x, (self.size,)) * scale + shift
+        """Return the normalised rows after the activation. x: [B, size]; the result: the same."""
+        scale, shift = (parameters[f"{self.name}.{part}"] for part in ("scale", "shift"))
+        return activate(torch.nn.functional.layer_norm(x, (self.size,)) * scale + shift, self.activation)
+
+    def layer(self) -> Layer:
+        """Return the layer for compiled kernels."""
+        names = f"{self.name}.scale", f"{self.name}.shift"
+        return Layer("layer_norm", self.size, self.size, *names, self.activation)
+
+
+class HiddenLayers:
+    """Dense layers, each with an activation, and optionally with a layer normalisation before the activation.
+
+    Their names are numbers, counted from `first`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        widths: Sequence[int],
+        activation: Activation,
+        initialization: Initialization,
+        gain: float,
+        layer_norm: bool = False,
+        first: int = 0,
+    ) -> None:
+        self.outputs = [inputs, *widths][-1]
+        self._layers: list[tuple[Dense, LayerNorm | None]] = []
+        for i, (size_in, size_out) in enumerate(pairwise([inputs, *widths]), first):
+            after = "none" if layer_norm else activation
+            affine = Dense(str(i), size_in, size_out, initialization, gain, activation=after)
+            self._layers.append((affine, LayerNorm(str(i), size_out, activation) if layer_norm else None))
+
+    def initial(self, streams: Streams) -> Parameters:
+        """Return the initial parameters, layer by layer."""
+        drawn: Parameters = {}
+        for affine, norm in self._layers:
+            drawn |= affine.initial(streams)
+            if norm is not None:
+                drawn |= norm.initial()
+        return drawn
+
+    def __call__(self, parameters: Parameters, x: Tensor) -> list[Tensor]:
+        """Return each layer's units after the activation. x: [B, inputs]; the result: [B, width] each."""
+        found = []
+        for affine, norm in self._layers:
+            x = affine(parameters, x)
+            if norm is not None:
+                x = norm(parameters, x)
+            found.append(x)
+        return found
+
+    def layers(self) -> list[Layer]:
+        """Return the layers for compiled kernels."""
+        return [part.layer() for pair in self._layers for part in pair if part is not None]
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution without padding, with W: [R, filters, channels, kernel, kernel], b: [R, filters]."""
+    """A convolution without padding, with W: [filters, channels, kernel, kernel], b: [filters]."""
 
     name: str
     channels: int
@@ -96,7 +140,7 @@ class Convolution:
     gain: float
 
     def initial(self, streams: Streams) -> Parameters:
-        """Return one run's weight, [filters, channels, kernel, kernel], and bias, [filters]."""
+        """Return the weight, [filters, channels, kernel, kernel], and the bias, [filters]."""
         shape = (self.filters, self.channels, self.kernel, self.kernel)
         weight = initial_weight(shape, self.initialization, self.gain, streams(f"{self.name}.weight"))
         inputs, stream = weight[0].numel(), streams(f"{self.name}.bias")
@@ -108,9 +152,6 @@ class Convolution:
         return (pixels - self.kernel) // self.stride + 1
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return the feature maps. x: [R, B, channels, h, w]; the result: [R, B, filters, size(h), size(w)].
-
-        Run by run: it is heavy enough for a loop to cost nothing, and no run's bits depend on the others.
-        """
-        runs = zip(x, parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"], strict=True)
-        return torch.stack([torch.nn.functional.conv2d(*run, stride=self.stride) for run in runs])
+        """Return the feature maps. x: [B, channels, h, w]; the result: [B, filters, size(h), size(w)]."""
+        weight, bias = parameters[f"{self.name}.weight"], parameters[f"{self.name}.bias"]
+        return torch.nn.functional.conv2d(x, weight, bias, stride=self.stride)

@@ -1,9 +1,10 @@
-"""The linear network: one affine layer."""
+"""Linear network: one affine layer."""
 
 from typing import Literal
 
 from torch import Tensor
 
+from pgexp.kernels.layout import Layer
 from pgexp.networks.layers import Dense
 from pgexp.networks.network import Network
 from pgexp.networks.parameters import Parameters, Streams
@@ -24,9 +25,13 @@ class Linear(Network):
         self._layer = Dense("0", inputs, outputs, initialization, gain, bias)
 
     def initial(self, streams: Streams) -> Parameters:
-        """Return one run's weight and bias."""
+        """Return the weight and the bias."""
         return self._layer.initial(streams)
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return ``x W + b``. x: [R, B, inputs]; the result: [R, B, outputs]."""
+        """Return ``x W + b``. x: [B, inputs]; the result: [B, outputs]."""
         return self._layer(parameters, x)
+
+    def layers(self) -> list[Layer]:
+        """Return the one layer."""
+        return [self._layer.layer()]

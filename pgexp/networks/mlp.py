@@ -1,19 +1,19 @@
-"""The multi-layer perceptron."""
+"""Multi-layer perceptron."""
 
 from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor
 
-from pgexp.networks.hidden import HiddenLayers
-from pgexp.networks.layers import Dense
+from pgexp.kernels.layout import Layer
+from pgexp.networks.layers import Dense, HiddenLayers
 from pgexp.networks.network import Inspectable
 from pgexp.networks.parameters import Parameters, Streams
 from pgexp.schema.types import NonNegativeFloat, PositiveFloat, PositiveInt
 
 
 class MLP(Inspectable):
-    """Affine layers with an activation between them, before which each hidden layer may be normalised."""
+    """Affine layers with an activation between them; each hidden layer may be normalised before its activation."""
 
     def __init__(
         self,
@@ -30,13 +30,17 @@ class MLP(Inspectable):
         self._output = Dense(str(len(widths)), self._hidden.outputs, outputs, initialization, output_gain)
 
     def initial(self, streams: Streams) -> Parameters:
-        """Return one run's parameters, layer by layer."""
+        """Return the initial parameters, layer by layer."""
         return self._hidden.initial(streams) | self._output.initial(streams)
 
     def hidden(self, parameters: Parameters, x: Tensor) -> list[Tensor]:
-        """Return the hidden layers' units. x: [R, B, inputs]; the result: [R, B, width] each."""
+        """Return the hidden layers' units. x: [B, inputs]; the result: [B, width] each."""
         return self._hidden(parameters, x)
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return the last layer's outputs. x: [R, B, inputs]; the result: [R, B, outputs]."""
+        """Return the last layer's outputs. x: [B, inputs]; the result: [B, outputs]."""
         return self._output(parameters, [x, *self.hidden(parameters, x)][-1])
+
+    def layers(self) -> list[Layer]:
+        """Return the layers for compiled kernels."""
+        return [*self._hidden.layers(), self._output.layer()]

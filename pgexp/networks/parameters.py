@@ -1,48 +1,55 @@
-"""A network's parameters, as one run has them and as a pack stacks them."""
+"""Parameters of a policy: tensors by name, which are views of one flat vector."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from pgexp.schema.streams import Name, integer
+from pgexp.schema.streams import Name, generator
 
 Parameters = dict[str, Tensor]
-"""A network's tensors by name. Stacked they are [R, ...]; one run's are the same without the first axis."""
+"""Tensors by name."""
 
-Streams = Callable[[str], torch.Generator]
+Streams = Callable[[str], np.random.Generator]
 """Gives the random stream of a parameter's name, so that each is drawn independently of the others."""
+
+_ALIGNMENT: Final = 16  # numbers: each tensor begins at a multiple of 64 bytes
 
 
 def streams(seed: int, *names: Name) -> Streams:
     """Return the streams (seed, *names, parameter's name)."""
-    return partial(_stream, seed, *names)
+    return partial(generator, seed, *names)
 
 
-def _stream(seed: int, *names: Name) -> torch.Generator:
-    return torch.Generator().manual_seed(integer(seed, *names))
-
-
-def cast(parameters: Parameters, dtype: torch.dtype) -> Parameters:
+def cast(parameters: Mapping[str, Tensor], dtype: torch.dtype) -> Parameters:
     """Return the parameters in another precision."""
     return {name: tensor.to(dtype) for name, tensor in parameters.items()}
 
 
-def stack(runs: Sequence[Parameters]) -> Parameters:
-    """Return the runs' parameters stacked along a first axis, [R, ...]."""
-    return {name: torch.stack([run[name] for run in runs]) for name in runs[0]}
+@dataclass(frozen=True)
+class ParameterVector:
+    """A policy's parameters in one vector: torch learns through the views, and compiled kernels read the vector."""
 
+    vector: Tensor  # [P]; zero between the tensors
+    offsets: Mapping[str, int]  # where each tensor begins
+    views: Parameters
 
-def select(stacked: Parameters, runs: Sequence[int]) -> Parameters:
-    """Return the stacked parameters of the chosen runs, in their order; the stack itself where that is all of them."""
-    count = len(next(iter(stacked.values())))
-    if list(runs) == list(range(count)):
-        return stacked
-    index = torch.tensor(runs)
-    return {name: tensor.index_select(0, index) for name, tensor in stacked.items()}
-
-
-def views(stacked: Parameters, run: int) -> Parameters:
-    """Return one run's part of the stack, [1, ...], sharing its memory: what its optimizer steps on."""
-    return {name: tensor[run : run + 1].detach() for name, tensor in stacked.items()}
+    @classmethod
+    def of(cls, parameters: Mapping[str, Tensor]) -> "ParameterVector":
+        """Return a vector with a copy of the parameters, all of one dtype."""
+        offsets, size = {}, 0
+        for name, tensor in parameters.items():
+            offsets[name] = size
+            size += math.ceil(tensor.numel() / _ALIGNMENT) * _ALIGNMENT
+        vector = torch.zeros(size, dtype=next(iter(parameters.values())).dtype)
+        views = {}
+        for name, tensor in parameters.items():
+            begin = offsets[name]
+            views[name] = vector[begin : begin + tensor.numel()].view(tensor.shape).detach()
+            views[name].copy_(tensor.detach())
+        return cls(vector, offsets, views)

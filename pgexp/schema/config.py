@@ -12,7 +12,7 @@ from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.signatures import REQUIRED, Parameter, parameters
 from pgexp.schema.types import SHAPES, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-AUTOMATIC_SLOTS = 16  # the most slots that a run gets unasked
+AUTOMATIC_ENVS = 16  # the most environments of a run whose config sets none
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,15 @@ class Option:
 
 @dataclass(frozen=True)
 class Env:
-    """The environment: any Gymnasium id, how it is made and watched, and how many of it a run advances side by side."""
+    """The environment: a Gymnasium id or a user's own dynamics, how it is made, and how many of it a run advances."""
 
-    id: str
-    slots: PositiveInt | None = None
+    id: str  # of Gymnasium; only a name if `dynamics` is set
+    num_envs: PositiveInt | None = None
     max_episode_steps: PositiveInt | None = None
-    vectorization: Literal["auto", "native", "sync", "async"] = "auto"  # decides no number
+    vectorization: Literal["auto", "compiled", "sync", "async"] = "auto"  # decides no number
     kwargs: dict[str, Any] = field(default_factory=dict)
     wrappers: tuple[Option, ...] = ()  # gymnasium.Wrapper classes, the last one outermost
+    dynamics: Option | None = None  # a pgexp.envs.compiled.dynamics.Dynamics of the user's own
     normalize_observations: bool = False
     clip_observations: PositiveFloat | None = 10.0
 
@@ -52,7 +53,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one update sees: whole episodes, or a segment of steps in each slot; one of the two is set."""
+    """The batch of one update: whole episodes, or a segment of steps per environment; one of the two is set."""
 
     episodes: PositiveInt | None = None
     steps: PositiveInt | None = None
@@ -66,7 +67,7 @@ class Evaluation:
     episodes: PositiveInt = 10
     final_episodes: NonNegativeInt = 100
     greedy: bool = False
-    slots: PositiveInt = 20
+    num_envs: PositiveInt = 20
     video: bool = False
 
 
@@ -121,13 +122,13 @@ class RunConfig:
         return "shared" in parameters(self.baseline.target)
 
     @property
-    def slots(self) -> int:
-        """N, the number of episode slots of the run."""
-        if self.env.slots is not None:
-            return self.env.slots
+    def num_envs(self) -> int:
+        """N, the number of the run's environments."""
+        if self.env.num_envs is not None:
+            return self.env.num_envs
         if self.batch.episodes is None:
-            return AUTOMATIC_SLOTS
-        return max(n for n in range(1, AUTOMATIC_SLOTS + 1) if self.batch.episodes % n == 0)
+            return AUTOMATIC_ENVS
+        return max(n for n in range(1, AUTOMATIC_ENVS + 1) if self.batch.episodes % n == 0)
 
 
 def parameters_of(section: type) -> dict[str, Parameter]:
@@ -152,10 +153,12 @@ def require_consistent(config: RunConfig) -> None:
     for name, pair in (("budget", config.budget), ("algorithm.batch", config.batch)):
         if (pair.steps is None) == (pair.episodes is None):
             problems.append(Problem(name, _one_of(name, pair.steps, pair.episodes)))
-    episodes, slots = config.batch.episodes, config.env.slots
-    if episodes is not None and slots is not None and episodes % slots:
-        text = f"given {slots}; must divide algorithm.batch.episodes={episodes}, so that each slot runs equally many"
-        problems.append(Problem("env.slots", text))
+    episodes, count = config.batch.episodes, config.env.num_envs
+    if episodes is not None and count is not None and episodes % count:
+        text = f"must divide algorithm.batch.episodes={episodes}, so that each environment plays as many (got {count})"
+        problems.append(Problem("env.num_envs", text))
+    if config.env.dynamics is not None and (config.env.kwargs or config.env.wrappers):
+        problems.append(Problem("env.dynamics", "takes neither env.kwargs nor env.wrappers: set its own arguments"))
     if config.evaluation.video and not config.evaluation.final_episodes:
         problems.append(Problem("evaluation.video", "true needs evaluation.final_episodes of at least 1"))
     model = config.registry.name

@@ -1,36 +1,65 @@
-"""The process settings on which a run's bits depend, set before NumPy and torch load.
+"""Process settings on which a run's bits depend.
 
-Matrix products and elementwise kernels choose their routine by the processor they find. The settings below choose it
-instead: one routine wherever the processor has AVX2, and one thread, so that sums have one order. A row of a stacked
-product then does not depend on how many matrices are stacked (measured; `tests/functional` holds every operation in
-use to it).
+Libraries choose their routines by the processor that they find. These settings choose for them: routines that every
+x86-64 processor with AVX2 and FMA has, and one thread, so that sums have one order. They are set before NumPy, torch and
+numba load.
 """
 
 import os
+import platform
 import sys
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
+_CPU_INFO: Final = Path("/proc/cpuinfo")
+
+
+def _has_avx2() -> bool:
+    """Return whether the processor has AVX2 and FMA, as far as Linux knows."""
+    if not _CPU_INFO.exists():
+        return False
+    with _CPU_INFO.open() as file:
+        flags = next((line.split() for line in file if line.startswith("flags")), [])
+    return {"avx2", "fma"} <= set(flags)
+
+
 SETTINGS: Final[Mapping[str, str]] = {
-    "MKL_CBWR": "AVX2",  # MKL's products: conditional numerical reproducibility
+    **({"OPENBLAS_CORETYPE": "Haswell"} if _has_avx2() else {}),  # NumPy's and SciPy's products and decompositions
     "ATEN_CPU_CAPABILITY": "avx2",  # torch's elementwise kernels
+    "MKL_CBWR": "COMPATIBLE",  # what torch still computes with MKL
+    "NUMBA_DISABLE_INTEL_SVML": "1",  # compiled kernels
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
 
+_LIBRARIES: Final = ("numpy", "torch", "numba")
+
 
 def pin() -> None:
-    """Set what is not set yet; warn once where torch was loaded before, since its bits can't be promised then."""
-    late = "torch" in sys.modules and any(name not in os.environ for name in SETTINGS)
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
-    if late:
+    """Set the settings. Warn if a library was loaded before under others: bits cannot be promised then."""
+    changed = [name for name, value in SETTINGS.items() if os.environ.get(name) != value]
+    os.environ.update(SETTINGS)
+    loaded = [name for name in _LIBRARIES if name in sys.modules]
+    if changed and loaded:
         warnings.warn(
-            "torch was loaded before pgexp could set "
-            + ", ".join(SETTINGS)
-            + ": runs are correct, but equality bit for bit with other runs is not claimed. "
-            "Call pgexp.schema.determinism.pin() before importing torch.",
+            f"{', '.join(loaded)} loaded before pgexp could set {', '.join(changed)}: runs are correct, but their bits "
+            "may differ from those of other processes. Call pgexp.schema.determinism.pin() before these imports.",
             stacklevel=2,
         )
+
+
+def unclaimed() -> str | None:
+    """Return why this machine's bits may differ from those of others, or None if they are claimed to be equal."""
+    import numpy as np
+
+    blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {}).get("name", "unknown")
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return f"the claim covers Linux on x86-64 (this is {sys.platform} on {platform.machine()})"
+    if not _has_avx2():
+        return "the processor lacks AVX2 or FMA"
+    if "openblas" not in blas:
+        return f"NumPy computes with {blas}, not with OpenBLAS"
+    return None

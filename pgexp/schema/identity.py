@@ -39,7 +39,9 @@ def deciding(config: RunConfig) -> dict[str, Any]:
         for name in config.__dataclass_fields__
         if name not in ("tracking", "registry", "checkpoint", "choices")
     }
-    fields["env"] |= {"slots": config.slots}
+    fields["env"] |= {"num_envs": config.num_envs}
+    if config.env.dynamics is None:
+        del fields["env"]["dynamics"]
     del fields["evaluation"]["video"], fields["env"]["vectorization"]
     return fields
 

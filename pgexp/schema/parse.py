@@ -34,6 +34,7 @@ HANDED_IN: Mapping[str, frozenset[str]] = {
     "baseline": frozenset({"inputs", "shape", "seed", "dtype", "gamma", "scores", "greedy", "shared"}),
     "algorithm": frozenset({"episodes", "diagnostics"}),
     "env.wrappers": frozenset({"env"}),
+    "env.dynamics": frozenset(),
     "workers": frozenset(),
 }
 # What a nested option is handed by the option that it stands in, which builds it.
@@ -124,14 +125,22 @@ class _Reader:
         return None if problems else kind(**checked)
 
     def env(self, given: Mapping[str, Any]) -> Env | None:
-        found = self.section("env", Env, {name: value for name, value in given.items() if name != "wrappers"})
+        values = {name: value for name, value in given.items() if name not in ("wrappers", "dynamics")}
+        found = self.section("env", Env, values)
         wrappers = given.get("wrappers", [])
         if not isinstance(wrappers, list) or not all(isinstance(item, Mapping) and item for item in wrappers):
             text = f"given {wrappers!r}; must be a list of mappings, each with its own _target_"
             self.problems.append(Problem("env.wrappers", text))
             return None
         options = [self.option(f"env.wrappers[{i}]", wrapper) for i, wrapper in enumerate(wrappers)]
-        return found and replace(found, wrappers=tuple(option for option in options if option is not None))
+        dynamics = given.get("dynamics")
+        if dynamics is not None and not isinstance(dynamics, Mapping):
+            text = f"must be a mapping with its own _target_, or null (got {dynamics!r})"
+            self.problems.append(Problem("env.dynamics", text))
+            return None
+        own = None if dynamics is None else self.option("env.dynamics", dynamics)
+        kept = tuple(option for option in options if option is not None)
+        return found and replace(found, wrappers=kept, dynamics=own)
 
     def optimizer(self, given: Mapping[str, Any]) -> Option | None:
         name = str(given.get("_target_", "")).rpartition(".")[2]

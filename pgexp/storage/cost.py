@@ -1,4 +1,4 @@
-"""What a run cost: the wall and CPU time of its pack, which no number depends on."""
+"""Cost of a run: wall and CPU time."""
 
 import time
 from pathlib import Path
@@ -16,13 +16,13 @@ class Meter:
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
-    def write(self, run_folder: Path, runs: int) -> None:
-        """Add the seconds until now to the cost of a run that shared them with its pack, `runs` in all.
+    def write(self, run_folder: Path) -> None:
+        """Add the seconds until now to the cost of a run.
 
-        A run that was resumed has several parts; one that was killed outright did not come to write its own.
+        A resumed run has several parts; a part that was killed by SIGKILL did not write its own.
         """
         path = run_folder / PROVENANCE_FOLDER / COST_FILE
         before = read_json(path) if path.exists() else {}
         cost = {"wall_seconds": time.perf_counter() - self._wall, "cpu_seconds": time.process_time() - self._cpu}
         total = {name: round(before.get(name, 0.0) + seconds, 3) for name, seconds in cost.items()}
-        write_json(path, total | {"parts": before.get("parts", 0) + 1, "runs_in_pack": runs})
+        write_json(path, total | {"parts": before.get("parts", 0) + 1})

@@ -1,5 +1,6 @@
 """The machine that a run trains on: all of it that its numbers may depend on, and what says how fast it was."""
 
+import ctypes
 import os
 import platform
 import re
@@ -18,7 +19,8 @@ VARIABLES: Final = (
     *SETTINGS,
     "NPY_DISABLE_CPU_FEATURES",
     "NPY_ENABLE_CPU_FEATURES",
-    "OPENBLAS_CORETYPE",
+    "NUMBA_CPU_NAME",
+    "OPENBLAS_L2_SIZE",
     "ONEDNN_MAX_CPU_ISA",
 )
 _INSTRUCTIONS = ("sse4", "avx", "fma", "f16c", "amx", "asimd", "sve")  # for which libraries have routines of their own
@@ -71,4 +73,16 @@ def _numpy_libraries() -> list[str]:
     blas = shown.get("Build Dependencies", {}).get("blas", {})
     routines = shown.get("SIMD Extensions", {})
     used = ", ".join([*routines.get("baseline", []), *routines.get("found", [])])
-    return [f"{blas.get('name')} {blas.get('version')}", f"SIMD {used}"]
+    return [f"{blas.get('name')} {blas.get('version')}", f"OpenBLAS core {_openblas_core()}", f"SIMD {used}"]
+
+
+def _openblas_core() -> str:
+    """Return the processor for which OpenBLAS chose its routines, as the loaded library reports it."""
+    import numpy as np
+
+    for path in sorted(Path(np.__file__).parents[1].glob("numpy.libs/libscipy_openblas*")):
+        core = getattr(ctypes.CDLL(str(path)), "scipy_openblas_get_corename64_", None)
+        if core is not None:
+            core.restype = ctypes.c_char_p
+            return str(core().decode())
+    return "unknown"

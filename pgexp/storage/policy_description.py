@@ -35,7 +35,7 @@ class PolicyDescription:
     action_space: dict[str, Any]  # as the policy has it
     memory_size: NonNegativeInt  # the numbers that it remembers from step to step
     greedy: bool  # how its run was evaluated
-    slots: PositiveInt  # in how many of them side by side
+    num_envs: PositiveInt  # in how many environments
 
     @property
     def space(self) -> ActionSpace:

@@ -76,10 +76,10 @@ def _statuses(runs: pd.DataFrame) -> str:
 def _protocol(runs: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """Yield how runs were trained and evaluated; a setting in which they differ is given with all its values."""
     given = {name: _values(runs, name) for name in PROTOCOL}
-    budget, episodes, steps, slots = (given[name] for name in PROTOCOL[:4])
+    budget, episodes, steps, envs = (given[name] for name in PROTOCOL[:4])
     yield "Budget", f"{budget} environment steps a run" if budget else ""
     batch = f"{episodes} episodes" if episodes else f"{steps} steps in each slot" if steps else ""
-    yield "Batch", f"{batch}, {slots} slots" if batch and slots else batch
+    yield "Batch", f"{batch}, {envs} environments" if batch and envs else batch
     every, during, final, greedy = (given[name] for name in PROTOCOL[4:8])
     how = {"True": "most probable actions", "False": "sampled actions"}.get(greedy, "")
     yield (
@@ -93,7 +93,7 @@ def _protocol(runs: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 PROTOCOL: Final = (
-    *("budget.steps", "algorithm.batch.episodes", "algorithm.batch.steps", "env.slots"),
+    *("budget.steps", "algorithm.batch.episodes", "algorithm.batch.steps", "env.num_envs"),
     *("evaluation.every", "evaluation.episodes", "evaluation.final_episodes", "evaluation.greedy"),
 )
 

@@ -1,10 +1,8 @@
-"""The distribution over vectors of switches, each on or off independently of the others."""
+"""Independent Bernoulli distributions: a vector of switches, each on or off."""
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -19,24 +17,17 @@ class Bernoulli(Distribution):
 
     @property
     def parameters(self) -> int:
-        """The logits, one a component."""
+        """The logits, one per component."""
         return self.size
 
     @property
-    def noise_size(self) -> int:
-        """One uniform number a component."""
+    def draws(self) -> int:
+        """One uniform number per component."""
         return self.size
 
-    def noise(self, generator: np.random.Generator, count: int) -> NDArray[np.float32]:
-        """Return uniform draws from [0, 1), [count, D]."""
-        return generator.random((count, self.size), dtype=np.float32)
-
-    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        """Return 1 where the noise is below p.
-
-        p is ``(1 + tanh(l / 2)) / 2``, for torch.sigmoid's rows depend on how many there are.
-        """
-        return (noise < 0.5 + 0.5 * torch.tanh(0.5 * parameters)).long()
+    def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
+        """Return 1 for each component whose uniform number is below p."""
+        return (uniforms < torch.sigmoid(parameters)).long()
 
     def mode(self, parameters: Tensor) -> Tensor:
         """Return 1 where p is above one half."""

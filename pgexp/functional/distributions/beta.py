@@ -1,46 +1,42 @@
-"""The beta distribution: a vector whose components lie between 0 and 1, each by itself."""
+"""Independent beta distributions: a vector whose components lie between 0 and 1."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import betaincinv
 from torch import Tensor
 
 from pgexp.functional.distributions.distribution import Distribution
+from pgexp.functional.operations import log
 
-HALF_STEP = 2.0**-25  # NumPy's uniform float32 numbers are multiples of 2^-24; their cells' middles are never 0 or 1
+LAST = 1 - 2.0**-53  # largest number below 1
 
 
 @dataclass(frozen=True)
 class Beta(Distribution):
     """The distribution over (0, 1)^D with parameters [alpha, beta], D of each, none below 1 (Chou et al. 2017).
 
-    So the density has one maximum and no pole. The learning's functions are computed in double precision, whatever the
-    parameters': where alpha and beta are large, logarithms of Gamma in the thousands cancel.
+    The density has one maximum and no pole. Log-probabilities, entropies and divergences are computed in float64,
+    because logarithms of Gamma in the thousands cancel if alpha and beta are large.
     """
 
     size: int
 
     @property
     def parameters(self) -> int:
-        """Alpha and beta, one of each a component."""
+        """Alpha and beta, one of each per component."""
         return 2 * self.size
 
     @property
-    def noise_size(self) -> int:
-        """One uniform number a component."""
+    def draws(self) -> int:
+        """One uniform number per component."""
         return self.size
 
-    def noise(self, generator: np.random.Generator, count: int) -> NDArray[np.float32]:
-        """Return uniform draws from [0, 1), [count, D]."""
-        return generator.random((count, self.size), dtype=np.float32)
-
-    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        """Return the x at which the cumulative probability is the noise (inverse transform), computed in float64."""
+    def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
+        """Return the x whose cumulative probability is the uniform number, computed in float64."""
         alpha, beta = _halves(parameters.detach())
-        x = betaincinv(alpha.numpy(), beta.numpy(), noise.double().numpy() + HALF_STEP)
+        x = betaincinv(alpha.numpy(), beta.numpy(), np.minimum(uniforms.numpy() + 2.0**-54, LAST))
         return _inside(torch.from_numpy(x).to(parameters.dtype))
 
     def mode(self, parameters: Tensor) -> Tensor:
@@ -52,7 +48,7 @@ class Beta(Distribution):
     def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
         """Return ``sum_d ((alpha_d - 1) log x_d + (beta_d - 1) log(1 - x_d) - log B(alpha_d, beta_d))``."""
         (alpha, beta), x = _halves(parameters), action.double()
-        each = (alpha - 1) * x.log() + (beta - 1) * (-x).log1p() - _log_beta(alpha, beta)
+        each = (alpha - 1) * log(x) + (beta - 1) * (-x).log1p() - _log_beta(alpha, beta)
         return each.sum(-1).to(parameters.dtype)
 
     def entropy(self, parameters: Tensor) -> Tensor:

@@ -1,18 +1,15 @@
-"""What a distribution of actions is: log-probability, entropy, divergence, and a sample from noise."""
+"""Interface of distributions over actions: log-probability, entropy, divergence, and sampling."""
 
 from abc import ABC, abstractmethod
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 
 class Distribution(ABC):
     """A family of distributions over actions, parameterised by the last axis of its parameters, [..., P].
 
-    An action is a number, [...], or a vector of D components, [..., D]. Sampling is a function of noise that is handed
-    in, so that a draw depends on its stream alone. `sample` and `mode` are computed row by row, with operations whose
-    rows do not depend on how many there are: packs act through them. The rest is computed a run by itself.
+    An action is a number, [...], or a vector of D components, [..., D]. A sample is a function of uniform random numbers
+    that are passed in, so that a draw depends on its stream alone. Compiled policies sample in kernels/sampling.py.
     """
 
     @property
@@ -22,16 +19,15 @@ class Distribution(ABC):
 
     @property
     @abstractmethod
-    def noise_size(self) -> int:
-        """The number of random numbers that one draw takes."""
+    def draws(self) -> int:
+        """The number of uniform random numbers per sample."""
 
     @abstractmethod
-    def noise(self, generator: np.random.Generator, count: int) -> NDArray[np.float32]:
-        """Return the noise of `count` draws, [count, noise_size]."""
+    def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
+        """Return an action per row, by inverse transform.
 
-    @abstractmethod
-    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        """Return an action a row. parameters: [..., P], noise: [..., noise_size]; the result: [...] or [..., D]."""
+        parameters: [..., P]; uniforms: [..., draws] in float64, from [0, 1); the result: [...] or [..., D].
+        """
 
     @abstractmethod
     def mode(self, parameters: Tensor) -> Tensor:

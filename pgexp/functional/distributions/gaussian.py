@@ -1,14 +1,15 @@
-"""The diagonal Gaussian distribution: a vector whose components are normal, each by itself."""
+"""Diagonal Gaussian distribution: a vector of independent normal components."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from scipy.special import ndtri
 from torch import Tensor
 
 from pgexp.functional.distributions.distribution import Distribution
+from pgexp.functional.operations import exp
 
 LOG_2_PI = math.log(2 * math.pi)
 
@@ -21,22 +22,19 @@ class Gaussian(Distribution):
 
     @property
     def parameters(self) -> int:
-        """Mean and logarithm of the deviation, one of each a component."""
+        """Mean and logarithm of the deviation, one of each per component."""
         return 2 * self.size
 
     @property
-    def noise_size(self) -> int:
-        """One normal number a component."""
+    def draws(self) -> int:
+        """One uniform number per component."""
         return self.size
 
-    def noise(self, generator: np.random.Generator, count: int) -> NDArray[np.float32]:
-        """Return standard normal draws, [count, D]."""
-        return generator.standard_normal((count, self.size), dtype=np.float32)
-
-    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        """Return ``mean + sigma noise``."""
+    def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
+        """Return ``mean + sigma z``, z the standard normal quantile of the uniform number."""
         mean, log_std = parameters.chunk(2, -1)
-        return mean + log_std.exp() * noise
+        z = torch.from_numpy(ndtri(np.minimum(uniforms.numpy() + 2.0**-54, 1 - 2.0**-53)))
+        return mean + exp(log_std) * z.to(mean.dtype)
 
     def mode(self, parameters: Tensor) -> Tensor:
         """Return the mean."""
@@ -45,7 +43,7 @@ class Gaussian(Distribution):
     def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
         """Return ``- sum_d ((a_d - mean_d)^2 / (2 sigma_d^2) + log sigma_d + log(2 pi) / 2)``."""
         mean, log_std = parameters.chunk(2, -1)
-        z = (action - mean) * (-log_std).exp()
+        z = (action - mean) * exp(-log_std)
         return -(0.5 * z.square() + log_std + 0.5 * LOG_2_PI).sum(-1)
 
     def entropy(self, parameters: Tensor) -> Tensor:
@@ -56,9 +54,9 @@ class Gaussian(Distribution):
         """Return ``sum_d (r_d^2 - 1 - log r_d^2 + m_d^2) / 2``.
 
         ``r = sigma / sigma'`` and ``m = (mean - mean') / sigma'``, where the new ones are primed. Computed by expm1,
-        since r^2 - 1 cancels where the two are close, as after one step they are.
+        because r^2 - 1 cancels if the two are close, as they are after one step.
         """
         (mean, log_std), (new_mean, new_log_std) = old.chunk(2, -1), new.chunk(2, -1)
         log_square = 2 * (log_std - new_log_std)
-        distance = (mean - new_mean) * (-new_log_std).exp()
+        distance = (mean - new_mean) * exp(-new_log_std)
         return 0.5 * (torch.expm1(log_square) - log_square + distance.square()).sum(-1)

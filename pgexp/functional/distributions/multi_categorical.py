@@ -1,10 +1,8 @@
-"""The distribution over vectors of choices, each made independently of the others."""
+"""Independent categorical distributions: a vector of choices."""
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pgexp.functional.distributions.categorical import Categorical
@@ -13,29 +11,25 @@ from pgexp.functional.distributions.distribution import Distribution
 
 @dataclass(frozen=True)
 class MultiCategorical(Distribution):
-    """The distribution over vectors of D choices, component d one of counts[d], with their logits in a row."""
+    """The distribution over vectors of D choices, component d one of counts[d], with their logits one after another."""
 
     counts: tuple[int, ...]
 
     @property
     def parameters(self) -> int:
-        """The logits, one a choice of each component."""
+        """The logits, one per choice of each component."""
         return sum(self.counts)
 
     @property
-    def noise_size(self) -> int:
-        """One uniform number a component."""
+    def draws(self) -> int:
+        """One uniform number per component."""
         return len(self.counts)
 
-    def noise(self, generator: np.random.Generator, count: int) -> NDArray[np.float32]:
-        """Return uniform draws from [0, 1), [count, D]."""
-        return generator.random((count, len(self.counts)), dtype=np.float32)
-
-    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        """Return each component's choice at its own noise."""
+    def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
+        """Return each component's choice for its own uniform number."""
         drawn = [
             choice.sample(logits, own)
-            for choice, logits, own in zip(self._choices, self._split(parameters), noise.split(1, -1), strict=True)
+            for choice, logits, own in zip(self._choices, self._split(parameters), uniforms.split(1, -1), strict=True)
         ]
         return torch.stack(drawn, -1)
 

@@ -1,20 +1,21 @@
-"""The squashed Gaussian distribution: the tanh of a Gaussian vector."""
+"""Squashed Gaussian distribution: the tanh of a Gaussian vector."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from pgexp.functional.distributions.distribution import Distribution
 from pgexp.functional.distributions.gaussian import Gaussian
+from pgexp.functional.operations import exp
 
 # The trapezoidal rule for expectations under the standard normal. It converges exponentially on analytic functions and,
 # where sigma is large, far sooner than Gauss-Hermite's, whose outer nodes carry no weight (Trefethen & Weideman 2014).
 NODES = np.linspace(-7.0, 7.0, 113)
-WEIGHTS = np.exp(-0.5 * NODES**2) / np.exp(-0.5 * NODES**2).sum()
+_DENSITIES = np.array([math.exp(-0.5 * node * node) for node in NODES.tolist()])
+WEIGHTS = _DENSITIES / _DENSITIES.sum()
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,17 @@ class SquashedGaussian(Distribution):
 
     @property
     def parameters(self) -> int:
-        """Mean and logarithm of the deviation of u, one of each a component."""
+        """Mean and logarithm of the deviation of u, one of each per component."""
         return self._unsquashed.parameters
 
     @property
-    def noise_size(self) -> int:
-        """One normal number a component."""
-        return self._unsquashed.noise_size
+    def draws(self) -> int:
+        """One uniform number per component."""
+        return self._unsquashed.draws
 
-    def noise(self, generator: np.random.Generator, count: int) -> NDArray[np.float32]:
-        """Return standard normal draws, [count, D]."""
-        return self._unsquashed.noise(generator, count)
-
-    def sample(self, parameters: Tensor, noise: Tensor) -> Tensor:
-        """Return ``u = mean + sigma noise``, not squashed."""
-        return self._unsquashed.sample(parameters, noise)
+    def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
+        """Return ``u = mean + sigma z``, not squashed."""
+        return self._unsquashed.sample(parameters, uniforms)
 
     def mode(self, parameters: Tensor) -> Tensor:
         """Return the mean of u: the action's median, which the field takes for the greedy action.
@@ -62,7 +59,7 @@ class SquashedGaussian(Distribution):
         """
         mean, log_std = parameters.unsqueeze(-1).chunk(2, -2)
         nodes, weights = parameters.new_tensor(NODES), parameters.new_tensor(WEIGHTS)
-        slopes = _log_slope(mean + log_std.exp() * nodes)  # [..., D, nodes]
+        slopes = _log_slope(mean + exp(log_std) * nodes)  # [..., D, nodes]
         return self._unsquashed.entropy(parameters) + (slopes * weights).sum((-2, -1))
 
     def kl(self, old: Tensor, new: Tensor) -> Tensor:

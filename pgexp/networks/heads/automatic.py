@@ -1,4 +1,4 @@
-"""The head that fits the environment's space."""
+"""Head that fits the environment's action space."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from pgexp.functional.spaces import ActionSpace
 from pgexp.networks.heads.bernoulli import BernoulliHead
 from pgexp.networks.heads.categorical import CategoricalHead
 from pgexp.networks.heads.gaussian import GaussianHead
-from pgexp.networks.heads.head import Head
+from pgexp.networks.heads.head import CompiledHead, Head
 from pgexp.networks.heads.multi_categorical import MultiCategoricalHead
 from pgexp.networks.parameters import Parameters, Streams
 
-# What conf/head/gaussian.yaml ships; a test holds the two together.
+# The values of conf/head/gaussian.yaml; a test compares the two.
 GAUSSIAN: dict[str, Any] = {
     "std": "parameter",
     "initial_std": 1.0,
@@ -44,12 +44,16 @@ class AutomaticHead(Head):
         return self._head.initial(streams)
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return the chosen head's parameters of distributions. x: [R, B, inputs]; the result: [R, B, P]."""
+        """Return the chosen head's parameters of distributions. x: [B, inputs]; the result: [B, P]."""
         return self._head(parameters, x)
 
     def act(self, sample: Tensor) -> Tensor:
-        """Return the chosen head's action. sample: [...] or [..., D]."""
+        """Return the chosen head's action. sample: [B] or [B, D]."""
         return self._head.act(sample)
+
+    def compiled(self) -> CompiledHead | None:
+        """Return the chosen head's sampling."""
+        return self._head.compiled()
 
 
 def _fitting(space: ActionSpace) -> Head:

@@ -1,8 +1,9 @@
-"""The head of multi-binary spaces: a vector of switches."""
+"""Head of multi-binary spaces: a vector of switches."""
 
 from pgexp.functional.distributions.bernoulli import Bernoulli
 from pgexp.functional.distributions.distribution import Distribution
 from pgexp.functional.spaces import ActionSpace
+from pgexp.networks.heads.head import CompiledHead
 from pgexp.networks.heads.logits import LogitsHead
 from pgexp.networks.heads.spaces import require
 
@@ -18,3 +19,9 @@ class BernoulliHead(LogitsHead):
     def distribution(self) -> Distribution:
         """Independent Bernoulli distributions."""
         return self._distribution
+
+    def compiled(self) -> CompiledHead:
+        """Return the kernel."""
+        from pgexp.kernels.sampling import bernoulli
+
+        return CompiledHead(bernoulli)

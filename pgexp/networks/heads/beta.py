@@ -1,4 +1,4 @@
-"""The beta head of box spaces with finite bounds."""
+"""Beta head of box spaces with finite bounds."""
 
 import torch
 from torch import Tensor
@@ -10,14 +10,12 @@ from pgexp.networks.heads.head import Head
 from pgexp.networks.heads.spaces import Box, require
 from pgexp.networks.parameters import Parameters, Streams
 
-LINEAR = 40.0  # above, log(1 + e^x) is x to the last bit, in float64 too, and e^x would overflow
-
 
 class BetaHead(Head):
     """A beta distribution of each component over its bounds, alpha and beta 1 + softplus(output) (Chou et al. 2017).
 
-    No probability lies outside of the bounds, so that nothing is clipped. Log-probabilities and entropies are in units
-    in which the bounds are 0 and 1.
+    All probability lies within the bounds, so nothing is clipped. Log-probabilities and entropies are in units in which
+    the bounds are 0 and 1.
     """
 
     def __init__(self, space: ActionSpace) -> None:
@@ -41,14 +39,9 @@ class BetaHead(Head):
         return {}
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return [alpha, beta], none below 1. x: [R, B, 2 D]; the result: [R, B, 2 D]."""
-        return 1 + _softplus(x)
+        """Return [alpha, beta], none below 1. x: [B, 2 D]; the result: [B, 2 D]."""
+        return 1 + torch.nn.functional.softplus(x)
 
     def act(self, sample: Tensor) -> Tensor:
-        """Return the action in the space's units, in float64. sample: [..., D], between 0 and 1."""
+        """Return the action in the space's units, in float64. sample: [B, D], between 0 and 1."""
         return self._box.stretch(2 * sample.double() - 1)
-
-
-def _softplus(x: Tensor) -> Tensor:
-    """Return ``log(1 + exp(x))``; rows of torch's own depend, in float32, on how many there are."""
-    return torch.where(x > LINEAR, x, x.clamp(max=LINEAR).exp().log1p())

@@ -1,6 +1,8 @@
-"""What a head is to pgexp."""
+"""Interface of policy heads."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -8,11 +10,19 @@ from pgexp.functional.distributions.distribution import Distribution
 from pgexp.networks.parameters import Parameters, Streams
 
 
-class Head(ABC):
-    """How a network's outputs become a distribution over actions. It holds no tensor of its own.
+class CompiledHead(NamedTuple):
+    """A head's sampling for compiled acting."""
 
-    A constructor takes `space`, the ActionSpace, handed in by assembly, and beside it what is configured. It raises
-    ValueError with a sentence where it can't act in that space.
+    sample: Any  # a kernel with the signature kernels.signatures.sample
+    constants: Sequence[float] = ()  # numbers that it reads
+    parameter: str | None = None  # the name of the head's own parameter that it reads
+
+
+class Head(ABC):
+    """A map from a network's outputs to a distribution over actions. It owns no tensor.
+
+    A constructor takes `space`, an ActionSpace passed by assembly, and what is configured. It raises ValueError if it
+    cannot act in that space.
     """
 
     @property
@@ -27,15 +37,19 @@ class Head(ABC):
 
     @abstractmethod
     def initial(self, streams: Streams) -> Parameters:
-        """Return one run's parameters of the head itself in float64, each name beginning with ``head.``; often none."""
+        """Return the head's own parameters in float64, each name beginning with ``head.``; often none."""
 
     @abstractmethod
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return the distributions' parameters. parameters: [R, ...], x: [R, B, inputs]; the result: [R, B, P]."""
+        """Return the distributions' parameters. x: [B, inputs]; the result: [B, P]."""
 
     @abstractmethod
     def act(self, sample: Tensor) -> Tensor:
-        """Return what the environment is given for a sample, row by row: [...] or [..., D], counted from 0 or in units.
+        """Return the environment's action for each sample, [B] or [B, D]: counted from 0, or in the box's units.
 
-        The sample itself is what is stored and scored: whatever happens here is outside of the policy.
+        The sample itself is stored and scored; this map is not part of the policy.
         """
+
+    def compiled(self) -> CompiledHead | None:
+        """Return the head's sampling as a kernel, or None if it acts in torch."""
+        return None

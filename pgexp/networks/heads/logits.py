@@ -1,4 +1,4 @@
-"""What the heads of countable spaces share: outputs that are logits, and samples that are actions."""
+"""Base class of the heads of countable spaces: outputs are logits, and samples are actions."""
 
 from abc import ABC
 
@@ -9,7 +9,7 @@ from pgexp.networks.parameters import Parameters, Streams
 
 
 class LogitsHead(Head, ABC):
-    """A head that reads the logits of its distribution off the network and has no parameters of its own."""
+    """A head whose logits are the network's outputs, without parameters of its own."""
 
     @property
     def inputs(self) -> int:
@@ -21,9 +21,9 @@ class LogitsHead(Head, ABC):
         return {}
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return the outputs as they are. x: [R, B, P]; the result: [R, B, P]."""
+        """Return the outputs as they are. x: [B, P]; the result: [B, P]."""
         return x
 
     def act(self, sample: Tensor) -> Tensor:
-        """Return the sample, counted from 0. sample: [...] or [..., D]."""
+        """Return the sample, counted from 0. sample: [B] or [B, D]."""
         return sample

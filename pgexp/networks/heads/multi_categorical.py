@@ -1,8 +1,9 @@
-"""The head of multi-discrete spaces: a vector of choices."""
+"""Head of multi-discrete spaces: a vector of choices."""
 
 from pgexp.functional.distributions.distribution import Distribution
 from pgexp.functional.distributions.multi_categorical import MultiCategorical
 from pgexp.functional.spaces import ActionSpace
+from pgexp.networks.heads.head import CompiledHead
 from pgexp.networks.heads.logits import LogitsHead
 from pgexp.networks.heads.spaces import require
 
@@ -18,3 +19,9 @@ class MultiCategoricalHead(LogitsHead):
     def distribution(self) -> Distribution:
         """Independent categorical distributions."""
         return self._distribution
+
+    def compiled(self) -> CompiledHead:
+        """Return the kernel and each component's number of choices."""
+        from pgexp.kernels.sampling import multi_categorical
+
+        return CompiledHead(multi_categorical, self._distribution.counts)

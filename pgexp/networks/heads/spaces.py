@@ -1,4 +1,4 @@
-"""Which heads act in which space, and how numbers become actions of a box."""
+"""Heads by kind of action space, and boxes of real actions."""
 
 import torch
 from torch import Tensor
@@ -14,21 +14,27 @@ HEADS = {
 
 
 def require(space: ActionSpace, kind: str) -> None:
-    """Raise ValueError where the space is of another kind, with the heads that act in it."""
+    """Raise ValueError if the space is of another kind, with the heads that act in it."""
     if space.kind != kind:
         fitting = " or ".join(f"head={name}" for name in HEADS[space.kind])
         raise ValueError(f"it acts in {kind} spaces, and this one is {space.kind}: set head=auto or {fitting}")
 
 
 class Box:
-    """The limits of a box of D components. Actions are computed in float64, so that no rounding leads out of it."""
+    """The limits of a box of D components. Actions are computed in float64, so that rounding never leaves it."""
 
     def __init__(self, space: ActionSpace) -> None:
         self._low = torch.tensor(space.low, dtype=torch.float64)
         self._high = torch.tensor(space.high, dtype=torch.float64)
 
+    @property
+    def limits(self) -> list[float]:
+        """The lower limits of all components, then the upper ones."""
+        found: list[float] = torch.cat([self._low, self._high]).tolist()
+        return found
+
     def require_finite(self, fix: str) -> None:
-        """Raise ValueError where a component has no limit below or above."""
+        """Raise ValueError if a component has no limit below or above."""
         for low, high in zip(self._low.tolist(), self._high.tolist(), strict=True):
             if not (abs(low) < float("inf") and abs(high) < float("inf")):
                 raise ValueError(f"it maps into finite bounds, and a component has [{low:g}, {high:g}]: set {fix}")

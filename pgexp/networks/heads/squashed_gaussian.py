@@ -1,25 +1,25 @@
-"""The squashed Gaussian head of box spaces with finite bounds."""
+"""Squashed Gaussian head of box spaces with finite bounds."""
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from pgexp.functional.distributions.distribution import Distribution
 from pgexp.functional.distributions.squashed_gaussian import SquashedGaussian
+from pgexp.functional.operations import tanh
 from pgexp.functional.spaces import ActionSpace
 from pgexp.networks.heads.gaussian_parameters import GaussianParameters
-from pgexp.networks.heads.head import Head
+from pgexp.networks.heads.head import CompiledHead, Head
 from pgexp.networks.heads.spaces import Box, require
 from pgexp.networks.parameters import Parameters, Streams
 from pgexp.schema.types import PositiveFloat
 
 
 class SquashedGaussianHead(Head):
-    """The tanh of a normal distribution of each component, stretched over the bounds.
+    """The tanh of a normal distribution of each component, scaled to the bounds.
 
-    It acts as GaussianHead with ``bounds: tanh`` does; its log-probabilities and entropies are those of the squashed
-    action, in units in which the bounds are -1 and 1. `std` says where sigma comes from (see GaussianParameters).
+    It acts as GaussianHead with ``bounds: tanh``; log-probabilities and entropies are those of the squashed action, in
+    units in which the bounds are -1 and 1. `std` selects the source of sigma (see GaussianParameters).
     """
 
     def __init__(
@@ -43,17 +43,24 @@ class SquashedGaussianHead(Head):
 
     @property
     def inputs(self) -> int:
-        """D, or 2 D where sigma is the network's, too."""
+        """D, or 2 D if sigma is the network's as well."""
         return self._parameters.inputs
 
     def initial(self, streams: Streams) -> Parameters:
-        """Return log sigma, [D], where it is the head's own."""
+        """Return log sigma, [D], if it is the head's own."""
         return self._parameters.initial(streams)
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return [mean, log sigma] of what is squashed. x: [R, B, inputs]; the result: [R, B, 2 D]."""
+        """Return [mean, log sigma] before squashing. x: [B, inputs]; the result: [B, 2 D]."""
         return self._parameters(parameters, x)
 
     def act(self, sample: Tensor) -> Tensor:
-        """Return the action in the space's units, in float64. sample: what is squashed, [..., D]."""
-        return self._box.stretch(torch.tanh(sample.double()))
+        """Return the action in the space's units, in float64. sample: before squashing, [B, D]."""
+        return self._box.stretch(tanh(sample.double()))
+
+    def compiled(self) -> CompiledHead:
+        """Return the kernel, the settings of sigma and the box's limits."""
+        from pgexp.kernels import sampling
+
+        constants = (*self._parameters.constants, sampling.TANH, *self._box.limits)
+        return CompiledHead(sampling.gaussian, constants, self._parameters.parameter)

@@ -1,1 +1,0 @@
-"""Dynamics written for arrays, one environment a file."""

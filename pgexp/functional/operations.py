@@ -1,0 +1,179 @@
+"""Differentiable operations whose results do not depend on the processor's vendor.
+
+torch hands matrix products, exp, log and tanh to MKL, whose results differ between vendors. Here products are computed
+by NumPy's OpenBLAS and elementary functions by compiled kernels. All operations can be differentiated twice; `product`
+and the elementary functions also work under `torch.func.vmap`.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pgexp.kernels import elementary
+
+Activation = Literal["none", "relu", "tanh", "leaky_relu"]
+
+_LEAK = 0.01  # slope of leaky ReLU below zero, PyTorch's default
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(a: Tensor, b: Tensor) -> Tensor:
+        return torch.from_numpy(np.matmul(a.numpy(), b.numpy()))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        a, b = ctx.saved_tensors
+        of_a = _Product.apply(gradient, b.mT) if ctx.needs_input_grad[0] else None
+        return of_a, _Product.apply(a.mT, gradient) if ctx.needs_input_grad[1] else None
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[int | None, int | None], a: Tensor, b: Tensor) -> tuple[Tensor, int]:
+        batched = [x if dim is None else x.movedim(dim, 0) for x, dim in zip((a, b), dims, strict=True)]
+        return _Product.apply(*batched), 0
+
+
+class _Dense(torch.autograd.Function):
+    """``activation(x W + b)`` as one node of the graph."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation) -> Tensor:
+        y = np.matmul(x.numpy(), weight.numpy())
+        if bias is not None:
+            y += bias.numpy()
+        if activation == "tanh":
+            y = elementary.tanh(y)
+        result = torch.from_numpy(y)
+        if activation == "relu":
+            result = torch.relu_(result)
+        elif activation == "leaky_relu":
+            result = torch.nn.functional.leaky_relu_(result, _LEAK)
+        ctx.activation, ctx.has_bias = activation, bias is not None
+        ctx.save_for_backward(x, weight, result if activation != "none" else None)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor | None, None]:
+        x, weight, y = ctx.saved_tensors
+        match ctx.activation:
+            case "relu":
+                gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
+            case "leaky_relu":
+                gradient = torch.ops.aten.leaky_relu_backward(gradient, y, _LEAK, True)
+            case "tanh":
+                gradient = torch.ops.aten.tanh_backward(gradient, y)
+        of_x = _Product.apply(gradient, weight.mT) if ctx.needs_input_grad[0] else None
+        of_weight: Tensor = _Product.apply(x.mT, gradient)
+        return of_x, of_weight, gradient.sum(0) if ctx.has_bias else None, None
+
+
+class _Tanh(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return torch.from_numpy(elementary.tanh(x.contiguous().numpy()))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return gradient * (1 - y * y)
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[int], x: Tensor) -> tuple[Tensor, int]:
+        return _Tanh.apply(x), dims[0]
+
+
+class _Exp(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return torch.from_numpy(elementary.exp(x.contiguous().numpy()))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return gradient * y
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[int], x: Tensor) -> tuple[Tensor, int]:
+        return _Exp.apply(x), dims[0]
+
+
+class _Log(torch.autograd.Function):
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return torch.from_numpy(elementary.log(x.contiguous().numpy()))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return gradient / x
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple[int], x: Tensor) -> tuple[Tensor, int]:
+        return _Log.apply(x), dims[0]
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """Return the matrix product. a: [..., n, k], b: [..., k, m]; the result: [..., n, m]."""
+    result: Tensor = _Product.apply(a, b)
+    return result
+
+
+def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none") -> Tensor:
+    """Return ``activation(x W + b)``. x: [B, I], weight: [I, O], bias: [O]; the result: [B, O]."""
+    assert x.ndim == weight.ndim == 2, (x.shape, weight.shape)
+    result: Tensor = _Dense.apply(x, weight, bias, activation)
+    return result
+
+
+def activate(x: Tensor, activation: Activation) -> Tensor:
+    """Return the activation of each element."""
+    match activation:
+        case "relu":
+            return torch.relu(x)
+        case "leaky_relu":
+            return torch.nn.functional.leaky_relu(x, _LEAK)
+        case "tanh":
+            return tanh(x)
+        case "none":
+            return x
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Return the hyperbolic tangent of each element."""
+    result: Tensor = _Tanh.apply(x)
+    return result
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """Return ``1 / (1 + exp(-x))`` of each element."""
+    return 0.5 + 0.5 * tanh(0.5 * x)
+
+
+def exp(x: Tensor) -> Tensor:
+    """Return the exponential of each element."""
+    result: Tensor = _Exp.apply(x)
+    return result
+
+
+def log(x: Tensor) -> Tensor:
+    """Return the natural logarithm of each element."""
+    result: Tensor = _Log.apply(x)
+    return result

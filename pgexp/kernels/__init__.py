@@ -1,0 +1,1 @@
+"""Compiled kernels (numba): random streams, layers, sampling and the acting loop."""

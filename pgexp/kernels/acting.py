@@ -1,0 +1,336 @@
+"""The acting loop: policies choose actions, compiled dynamics take steps, and the steps are recorded.
+
+The loop advances N rows, one environment each. It returns when every row has played what it was asked for, when a
+buffer is full, or after a quota of steps, and continues from there at the next call.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba.extending import register_jitable
+
+from pgexp.kernels import signatures
+from pgexp.kernels.compilation import from_address, kernel
+from pgexp.kernels.random import action_uniforms, episode_seed, seed_generator
+from pgexp.kernels.signatures import INVALID, TERMINATED
+
+ROW: Final = np.dtype(
+    [
+        ("environment", np.int64),  # first word of the stream of the row's episodes
+        ("episode", np.int64),  # second word: the episode that the row plays, or plays next
+        ("stride", np.int64),  # what is added to it at an episode's end
+        ("left", np.int64),  # episodes still to be played
+        ("open", np.int64),  # 1 while an episode is under way
+        ("time", np.int64),  # steps taken in the open episode
+        ("returns", np.float64),  # raw rewards received in it
+        ("count", np.int64),  # steps taken since the batch began
+        ("begin", np.int64),  # the count at which the batch's part of the open episode began
+        ("first", np.int64),  # the time in its episode at which that part began
+    ]
+)
+"""What is known of a row. The stream (environment, episode) seeds the environment and keys the action's draws."""
+
+END: Final = np.dtype(
+    [
+        ("row", np.int64),
+        ("episode", np.int64),
+        ("length", np.int64),  # steps of the batch's part
+        ("first", np.int64),  # the time in its episode at which that part began
+        ("terminated", np.int64),
+        ("truncated", np.int64),  # cut by the time limit, and not terminated at the same step
+        ("returns", np.float64),  # raw rewards since the episode's first step
+    ]
+)
+"""An episode, or a batch's part of one."""
+
+DONE, PAUSED, FULL, BAD_OBSERVATION, BAD_REWARD, BAD_OUTPUT, NO_ACTION, BAD_ACTION = range(8)
+"""Statuses. All but the first three are failures, of the row in cursor[FAILED]."""
+
+GREEDY, DRAWS, RECORD, TIME_LIMIT, SEGMENT, QUOTA = range(6)
+"""Settings: take the mode; uniform numbers per action; record steps; an episode's longest time, or -1; the steps of a
+row in a segment, or -1; the steps of all rows until the loop pauses."""
+
+ENDS, FAILED = range(2)
+"""Cursor: how many episodes have ended in the batch; the row that failed."""
+
+
+class PolicyArguments(NamedTuple):
+    """A policy: the addresses of its two kernels, and what they read."""
+
+    forward: int
+    sample: int
+    parameters: Any  # R [P]
+    layout: Any  # i8
+    constants: Any  # f8, of the head
+    key: Any  # u8 [2], of the actions' draws
+
+
+class RowArguments(NamedTuple):
+    """The state of the N rows, and what they do."""
+
+    rows: Any  # ROW [N]
+    observations: Any  # R [N, O]
+    masks: Any  # b1 [N, choices]
+    memory: Any  # R [N, Z]
+    samples: Any  # f8 [N, A]
+    actions: Any  # f8 [N, A]
+
+
+class Workspace(NamedTuple):
+    """Arrays that hold nothing between two steps."""
+
+    live: Any  # i8 [N], the rows that act
+    x: Any  # R [N, O]
+    memory: Any  # R [N, Z]
+    scratch: Any  # R, see forward.scratch_size
+    outputs: Any  # R [N, P]
+    uniforms: Any  # f8 [draws]
+
+
+class DynamicsArguments(NamedTuple):
+    """Compiled dynamics: the addresses of their three kernels, and the state of N environments."""
+
+    reset: int
+    step: int
+    observe: int
+    parameters: Any  # f8
+    prefix: Any  # u4, see random.seed_prefix
+    state: Any  # f8 [N, D]
+    rng: Any  # u8 [N, 4]
+    observation: Any  # f8 [O]
+    reward: Any  # f8 [1]
+    single: int  # 1 if actions are rounded to float32, the action space's dtype
+
+
+class RecordArguments(NamedTuple):
+    """The buffers of a batch: C steps per row, and E episodes in the order in which they end."""
+
+    observations: Any  # R [N, C, O]
+    masks: Any  # b1 [N, C, choices]
+    samples: Any  # f8 [N, C, A]
+    rewards: Any  # f8 [N, C]
+    ends: Any  # END [E]
+    final: Any  # R [E, O], the observation after an episode's last step
+    memory: Any  # R [E, Z], the memory before its first recorded step
+    first_memory: Any  # R [N, Z], the same of the open episodes
+
+
+@register_jitable
+def _act(forward, sample, policy, lanes, space, settings, count, cursor):  # type: ignore[no-untyped-def]
+    """Choose an action in each of the first `count` live rows. Return DONE or a failure."""
+    live = space.live
+    x, memory, outputs = space.x[:count], space.memory[:count], space.outputs[:count]
+    for m in range(count):
+        r = live[m]
+        for i in range(x.shape[1]):
+            value = lanes.observations[r, i]
+            if not np.isfinite(value):
+                cursor[FAILED] = r
+                return BAD_OBSERVATION
+            x[m, i] = value
+        for i in range(memory.shape[1]):
+            memory[m, i] = lanes.memory[r, i]
+    forward(policy.parameters, policy.layout, x, memory, space.scratch, outputs)
+    greedy, draws = settings[GREEDY], settings[DRAWS]
+    for m in range(count):
+        r = live[m]
+        cursor[FAILED] = r
+        for j in range(outputs.shape[1]):
+            if not np.isfinite(outputs[m, j]):
+                return BAD_OUTPUT
+        allowed = lanes.masks.shape[1] == 0
+        for j in range(lanes.masks.shape[1]):
+            allowed = allowed or lanes.masks[r, j]
+        if not allowed:
+            return NO_ACTION
+        for i in range(memory.shape[1]):
+            lanes.memory[r, i] = memory[m, i]
+        if greedy == 0:
+            row = lanes.rows[r]
+            action_uniforms(policy.key, row.environment, row.episode, row.time, space.uniforms[:draws])
+        sample(
+            policy.parameters,
+            policy.layout,
+            policy.constants,
+            outputs[m],
+            space.uniforms,
+            lanes.masks[r],
+            greedy,
+            lanes.samples[r],
+            lanes.actions[r],
+        )
+    return DONE
+
+
+@kernel
+def act(policy, lanes, space, settings, count, cursor):  # type: ignore[no-untyped-def]
+    """Choose an action in each of the first `count` live rows (PolicyArguments, RowArguments, Workspace).
+
+    Writes samples, actions and the next memory. Returns DONE or a failure, of the row in cursor[FAILED].
+    """
+    forward = _to_forward(policy.forward, policy.parameters)
+    sample = _to_sample(policy.sample, policy.parameters)
+    return _act(forward, sample, policy, lanes, space, settings, count, cursor)
+
+
+@kernel
+def play(policy, lanes, space, dynamics, record, settings, cursor):  # type: ignore[no-untyped-def]
+    """Advance the rows until none has episodes left, a buffer is full, or the quota of steps is spent.
+
+    Returns a status. The arguments are the classes above. A row's next episode starts when the row has one left and none
+    is open.
+    """
+    forward = _to_forward(policy.forward, policy.parameters)
+    sample = _to_sample(policy.sample, policy.parameters)
+    reset = _to_reset(dynamics.reset, policy.parameters)
+    step = _to_step(dynamics.step, policy.parameters)
+    observe = _to_observe(dynamics.observe, policy.parameters)
+    rows, live = lanes.rows, space.live
+    capacity, segment, limit = record.rewards.shape[1], settings[SEGMENT], settings[TIME_LIMIT]
+    taken = 0
+    while True:
+        count = 0
+        for r in range(rows.size):
+            row = rows[r]
+            if row.left == 0:
+                continue
+            if settings[RECORD] != 0 and row.count == capacity:
+                return FULL
+            if row.open == 0:
+                _start(reset, observe, lanes, dynamics, record, r)
+            live[count] = r
+            count += 1
+        if count == 0:
+            return DONE
+        if taken >= settings[QUOTA]:
+            return PAUSED
+        if cursor[ENDS] + count > record.ends.size:
+            return FULL
+        status = _act(forward, sample, policy, lanes, space, settings, count, cursor)
+        if status != DONE:
+            return status
+        for m in range(count):
+            r = live[m]
+            row = rows[r]
+            cursor[FAILED] = r
+            if settings[RECORD] != 0:
+                _record(lanes, record, r, row.count)
+            status = _step(step, lanes, dynamics, r)
+            if status == INVALID:
+                return BAD_ACTION
+            reward = dynamics.reward[0]
+            if not np.isfinite(reward):
+                return BAD_REWARD
+            if settings[RECORD] != 0:
+                record.rewards[r, row.count] = reward
+            _observe(observe, lanes, dynamics, r)
+            row.returns += reward
+            row.time += 1
+            row.count += 1
+            terminated = status == TERMINATED
+            if terminated or row.time == limit:
+                _end(lanes, record, r, terminated, not terminated, cursor)
+                row.episode += row.stride
+                row.left -= 1
+                row.open = 0
+            if row.count == segment:
+                row.left = 0
+        taken += count
+
+
+@register_jitable
+def _start(reset, observe, lanes, dynamics, record, r):  # type: ignore[no-untyped-def]
+    """Begin the row's next episode."""
+    row = lanes.rows[r]
+    seed_generator(episode_seed(dynamics.prefix, row.environment, row.episode), dynamics.rng[r])
+    reset(dynamics.state[r], dynamics.rng[r], dynamics.parameters)
+    _observe(observe, lanes, dynamics, r)
+    row.open = 1
+    row.time = 0
+    row.returns = 0.0
+    for i in range(lanes.memory.shape[1]):
+        lanes.memory[r, i] = 0
+
+
+@register_jitable
+def _step(step, lanes, dynamics, r):  # type: ignore[no-untyped-def]
+    """Take the row's step with its action, rounded to the action space's dtype. Return the status."""
+    action = lanes.actions[r]
+    if dynamics.single != 0:
+        for i in range(action.size):
+            action[i] = np.float32(action[i])
+    return step(dynamics.state[r], action, dynamics.rng[r], dynamics.parameters, dynamics.reward)
+
+
+@register_jitable
+def _observe(observe, lanes, dynamics, r):  # type: ignore[no-untyped-def]
+    observe(dynamics.state[r], dynamics.parameters, dynamics.observation, lanes.masks[r])
+    for i in range(dynamics.observation.size):
+        lanes.observations[r, i] = dynamics.observation[i]
+
+
+@register_jitable
+def _record(lanes, record, r, place):  # type: ignore[no-untyped-def]
+    """Write what the row sees and does at a place of its buffer."""
+    for i in range(record.observations.shape[2]):
+        record.observations[r, place, i] = lanes.observations[r, i]
+    for i in range(record.samples.shape[2]):
+        record.samples[r, place, i] = lanes.samples[r, i]
+    for i in range(record.masks.shape[2]):
+        record.masks[r, place, i] = lanes.masks[r, i]
+
+
+@register_jitable
+def _end(lanes, record, r, terminated, truncated, cursor):  # type: ignore[no-untyped-def]
+    """Append the batch's part of the row's episode; the next part begins here."""
+    row, e = lanes.rows[r], cursor[ENDS]
+    end = record.ends[e]
+    end.row, end.episode, end.returns = r, row.episode, row.returns
+    end.length, end.first = row.count - row.begin, row.first
+    end.terminated, end.truncated = terminated, truncated
+    for i in range(record.final.shape[1]):
+        record.final[e, i] = lanes.observations[r, i]
+    for i in range(record.memory.shape[1]):
+        record.memory[e, i] = record.first_memory[r, i]
+        record.first_memory[r, i] = 0
+    row.begin, row.first = row.count, 0
+    cursor[ENDS] = e + 1
+
+
+_to_forward = from_address(signatures.forward)
+_to_sample = from_address(signatures.sample)
+_to_reset = from_address(lambda real: signatures.RESET)
+_to_step = from_address(lambda real: signatures.STEP)
+_to_observe = from_address(lambda real: signatures.OBSERVE)
+
+
+@kernel
+def draw(lanes, settings, key, count, live, uniforms):  # type: ignore[no-untyped-def]
+    """Write the uniform numbers of the live rows' next actions into uniforms f8 [N, draws], for policies in torch."""
+    for m in range(count):
+        row = lanes.rows[live[m]]
+        action_uniforms(key, row.environment, row.episode, row.time, uniforms[live[m], : settings[DRAWS]])
+
+
+@kernel
+def start_rows(lanes, dynamics, count, live, seeds):  # type: ignore[no-untyped-def]
+    """Begin an episode from its seed in each of the first `count` live rows; write observations and masks."""
+    reset = _to_reset(dynamics.reset, dynamics.state)
+    observe = _to_observe(dynamics.observe, dynamics.state)
+    for m in range(count):
+        r = live[m]
+        seed_generator(seeds[m], dynamics.rng[r])
+        reset(dynamics.state[r], dynamics.rng[r], dynamics.parameters)
+        _observe(observe, lanes, dynamics, r)
+
+
+@kernel
+def step_rows(lanes, dynamics, count, live, rewards, statuses):  # type: ignore[no-untyped-def]
+    """Take a step in each of the first `count` live rows; write observations, masks, rewards and statuses [N]."""
+    step = _to_step(dynamics.step, dynamics.state)
+    observe = _to_observe(dynamics.observe, dynamics.state)
+    for m in range(count):
+        r = live[m]
+        statuses[m] = _step(step, lanes, dynamics, r)
+        rewards[m] = dynamics.reward[0]
+        _observe(observe, lanes, dynamics, r)

@@ -1,0 +1,156 @@
+"""Forward pass of networks: a sequence of layers over one flat parameter vector.
+
+One compiled function runs every network whose layers `layout.Layer` lists. Each row's outputs are computed from that row
+alone, with sums in a fixed order, so they do not depend on how many rows are computed at once.
+"""
+
+from typing import Final
+
+import numpy as np
+from numba.extending import register_jitable
+
+from pgexp.kernels import layout as numbers
+from pgexp.kernels.compilation import kernel
+from pgexp.kernels.elementary import sigmoid, tanh
+from pgexp.kernels.layout import ACTIVATION, FIRST, HEADER, INPUTS, KIND, LAYERS, LIMIT, OUTPUTS, RECORD, SECOND, WIDEST
+
+_LEAK: Final = np.float32(0.01)  # slope of leaky ReLU below zero, PyTorch's default
+
+
+@kernel
+def forward(parameters, layout, x, memory, scratch, outputs):  # type: ignore[no-untyped-def]
+    """Write the outputs [L, P] for x [L, O] and replace memory [L, Z] by the next one; see signatures.forward."""
+    rows = x.shape[0]
+    size = rows * layout[WIDEST]
+    source, target, extra = scratch[:size], scratch[size : 2 * size], scratch[2 * size :]
+    width = x.shape[1]
+    for m in range(rows):
+        for i in range(width):
+            source[m * width + i] = x[m, i]
+    for k in range(layout[LAYERS]):
+        record = layout[HEADER + RECORD * k : HEADER + RECORD * (k + 1)]
+        kind, inputs, width = record[KIND], record[INPUTS], record[OUTPUTS]
+        first, second = parameters[record[FIRST] :], parameters[max(record[SECOND], 0) :]
+        given = source[: rows * inputs].reshape(rows, inputs)
+        result = target[: rows * width].reshape(rows, width)
+        if kind == numbers.DENSE:
+            weight = first[: inputs * width].reshape(inputs, width)
+            _dense(given, weight, second, record[SECOND] >= 0, result)
+        elif kind == numbers.NORMALIZE:
+            _normalize(given, first, second, record[LIMIT : LIMIT + 1].view(np.float64)[0], result)
+        elif kind == numbers.LAYER_NORM:
+            _layer_norm(given, first, second, result)
+        elif kind == numbers.GRU:
+            weight = first[: 3 * width * width].reshape(width, 3 * width)
+            gates = extra[: rows * 3 * width].reshape(rows, 3 * width)
+            _dense(memory, weight, second, True, gates)
+            _gru(given, gates, memory, result)
+        else:
+            weight = first[: 4 * width * width].reshape(width, 4 * width)
+            gates = extra[: rows * 4 * width].reshape(rows, 4 * width)
+            for m in range(rows):
+                for i in range(width):
+                    result[m, i] = memory[m, i]
+            _dense(result, weight, second, False, gates)
+            _lstm(given, gates, memory, result)
+        _activate(target[: rows * width], record[ACTIVATION])
+        source, target = target, source
+    for m in range(rows):
+        for j in range(width):
+            outputs[m, j] = source[m * width + j]
+
+
+@register_jitable
+def _dense(x, weight, bias, has_bias, out):  # type: ignore[no-untyped-def]
+    """Write ``x W + b``, four rows at a time; each sum runs over the inputs in order."""
+    rows, inputs = x.shape
+    width = weight.shape[1]
+    for m in range(rows):
+        for j in range(width):
+            out[m, j] = bias[j] if has_bias else 0
+    m = 0
+    while m + 4 <= rows:
+        for i in range(inputs):
+            a, b, c, d = x[m, i], x[m + 1, i], x[m + 2, i], x[m + 3, i]
+            for j in range(width):
+                w = weight[i, j]
+                out[m, j] += a * w
+                out[m + 1, j] += b * w
+                out[m + 2, j] += c * w
+                out[m + 3, j] += d * w
+        m += 4
+    while m < rows:
+        for i in range(inputs):
+            a = x[m, i]
+            for j in range(width):
+                out[m, j] += a * weight[i, j]
+        m += 1
+
+
+@register_jitable
+def _normalize(x, mean, scale, limit, out):  # type: ignore[no-untyped-def]
+    bound = out.dtype.type(limit)
+    for m in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            out[m, i] = min(max((x[m, i] - mean[i]) * scale[i], -bound), bound)
+
+
+@register_jitable
+def _layer_norm(x, scale, shift, out):  # type: ignore[no-untyped-def]
+    """Write ``(x - mean) / sqrt(variance + 1e-5) * scale + shift`` per row, with the biased variance."""
+    real = out.dtype.type
+    size = x.shape[1]
+    for m in range(x.shape[0]):
+        total, squares = 0.0, 0.0
+        for i in range(size):
+            total += x[m, i]
+        mean = total / size
+        for i in range(size):
+            squares += (x[m, i] - mean) * (x[m, i] - mean)
+        factor = real(1.0 / np.sqrt(squares / size + 1e-5))
+        for i in range(size):
+            out[m, i] = (x[m, i] - real(mean)) * factor * scale[i] + shift[i]
+
+
+@register_jitable
+def _gru(given, gates, memory, out):  # type: ignore[no-untyped-def]
+    """Write h' into memory and out: see networks.gru.GRU for the equations."""
+    one = out.dtype.type(1)
+    units = out.shape[1]
+    for m in range(out.shape[0]):
+        for i in range(units):
+            reset = sigmoid(given[m, i] + gates[m, i])
+            keep = sigmoid(given[m, units + i] + gates[m, units + i])
+            new = tanh(given[m, 2 * units + i] + reset * gates[m, 2 * units + i])
+            out[m, i] = (one - keep) * new + keep * memory[m, i]
+            memory[m, i] = out[m, i]
+
+
+@register_jitable
+def _lstm(given, gates, memory, out):  # type: ignore[no-untyped-def]
+    """Write h' and c' into memory, and h' into out: see networks.lstm.LSTM for the equations."""
+    units = out.shape[1]
+    for m in range(out.shape[0]):
+        for i in range(units):
+            enter = sigmoid(given[m, i] + gates[m, i])
+            forget = sigmoid(given[m, units + i] + gates[m, units + i])
+            new = tanh(given[m, 2 * units + i] + gates[m, 2 * units + i])
+            leave = sigmoid(given[m, 3 * units + i] + gates[m, 3 * units + i])
+            cell = forget * memory[m, units + i] + enter * new
+            out[m, i] = leave * tanh(cell)
+            memory[m, i] = out[m, i]
+            memory[m, units + i] = cell
+
+
+@register_jitable
+def _activate(x, activation):  # type: ignore[no-untyped-def]
+    zero = x.dtype.type(0)
+    if activation == numbers.RELU:
+        for i in range(x.size):
+            x[i] = max(x[i], zero)
+    elif activation == numbers.TANH:
+        for i in range(x.size):
+            x[i] = tanh(x[i])
+    elif activation == numbers.LEAKY_RELU:
+        for i in range(x.size):
+            x[i] = x[i] if x[i] > zero else x[i] * x.dtype.type(_LEAK)

@@ -1,0 +1,135 @@
+"""Recording of a batch: what the rows did, and where their episodes ended."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pgexp.functional.arrays import Actions, Flags, Floats, Ints
+from pgexp.functional.batch import Batch
+from pgexp.kernels import acting
+from pgexp.kernels.acting import RecordArguments
+from pgexp.learning.agent import Agent
+
+_INITIAL_CAPACITY: Final = 256  # steps per row, and episodes
+
+
+class Recording:
+    """Buffers of a batch: C steps per row, and E episodes, both enlarged when they are full."""
+
+    def __init__(self, agent: Agent, masked: bool, steps: bool = True, capacity: int = _INITIAL_CAPACITY) -> None:
+        """Make the buffers for an agent's rows. steps: whether steps are recorded, or only the episodes' ends."""
+        self._agent = agent
+        lanes, count = agent.lanes, len(agent.rows)
+        size, memory = lanes.observations.shape[1], lanes.memory.shape[1]
+        choices = lanes.masks.shape[1] if masked else 0
+        capacity = capacity if steps else 0
+        ends = max(_INITIAL_CAPACITY, 2 * count)
+        self.arguments = RecordArguments(
+            observations=np.zeros((count, capacity, size), agent.seen.dtype),
+            masks=np.zeros((count, capacity, choices), np.bool_),
+            samples=np.zeros((count, capacity, lanes.samples.shape[1])),
+            rewards=np.zeros((count, capacity)),
+            ends=np.zeros(ends, acting.END),
+            final=np.zeros((ends, size), agent.seen.dtype),
+            memory=np.zeros((ends, memory), agent.dtype),
+            first_memory=np.zeros((count, memory), agent.dtype),
+        )
+        agent.settings[acting.RECORD] = steps
+
+    @property
+    def ends(self) -> NDArray[np.void]:
+        """The episodes that have ended since the batch began, `acting.END`, in the order in which they did."""
+        return self.arguments.ends[: self._agent.cursor[acting.ENDS]]
+
+    def begin(self) -> None:
+        """Begin a batch, with the parts of the episodes that are open."""
+        rows = self._agent.rows
+        rows["count"] = rows["begin"] = 0
+        rows["first"] = np.where(rows["open"] == 1, rows["time"], 0)
+        self.arguments.first_memory[:] = np.where(rows["open"][:, None] == 1, self._agent.lanes.memory, 0)
+        self._agent.cursor[acting.ENDS] = 0
+
+    def enlarge(self) -> None:
+        """Double the buffers."""
+        held = self.arguments
+        steps = ("observations", "masks", "samples", "rewards")
+        ends = ("ends", "final", "memory")
+        self.arguments = held._replace(
+            **{name: _doubled(getattr(held, name), 1) for name in steps},
+            **{name: _doubled(getattr(held, name), 0) for name in ends},
+        )
+
+    def add(self, live: Ints, rewards: Floats) -> None:
+        """Write a step of the live rows, whose counts are equal; what they saw and did is the agent's."""
+        held, agent = self.arguments, self._agent
+        place = int(agent.rows["count"][live[0]])
+        held.samples[live, place] = agent.lanes.samples[live]
+        held.rewards[live, place] = rewards
+        if held.masks.shape[2]:
+            held.masks[live, place] = agent.lanes.masks[live]
+
+    def see(self, live: Ints) -> None:
+        """Write what the live rows see, before their environments take a step."""
+        place = int(self._agent.rows["count"][live[0]])
+        if place == self.arguments.rewards.shape[1]:
+            self.enlarge()
+        self.arguments.observations[live, place] = self._agent.seen[live]
+
+    def end(self, row: int, terminated: bool, truncated: bool) -> None:
+        """Append the batch's part of a row's episode; the next part begins here."""
+        agent, state, cursor = self._agent, self._agent.rows[row], self._agent.cursor
+        e = int(cursor[acting.ENDS])
+        if e == len(self.arguments.ends):
+            self.enlarge()
+        held = self.arguments
+        length = state["count"] - state["begin"]
+        held.ends[e] = (row, state["episode"], length, state["first"], terminated, truncated, state["returns"])
+        held.final[e] = agent.seen[row]
+        held.memory[e] = held.first_memory[row]
+        held.first_memory[row] = 0
+        state["begin"], state["first"] = state["count"], 0
+        cursor[acting.ENDS] = e + 1
+
+    def close(self) -> None:
+        """Append the parts of the episodes that are open, as a segment's end leaves them."""
+        rows = self._agent.rows
+        for row in np.flatnonzero(rows["count"] > rows["begin"]).tolist():
+            self.end(row, terminated=False, truncated=False)
+
+    def batch(self) -> Batch:
+        """Return a copy of what was recorded, row by row."""
+        held, ends, counts = self.arguments, self.ends, self._agent.rows["count"]
+        order = np.argsort(ends["row"], kind="stable")
+        ends = ends[order]
+
+        def steps(array: NDArray[np.generic]) -> NDArray[np.generic]:
+            return np.concatenate([array[row, :count] for row, count in enumerate(counts.tolist())])
+
+        return Batch(
+            observations=steps(held.observations),
+            actions=self._samples(steps(held.samples)),
+            rewards=steps(held.rewards),
+            lengths=ends["length"].copy(),
+            first=ends["first"].copy(),
+            terminated=ends["terminated"].astype(np.bool_),
+            truncated=ends["truncated"].astype(np.bool_),
+            final=held.final[order],
+            returns=ends["returns"].copy(),
+            environments=self._agent.rows["environment"][ends["row"]],
+            numbers=ends["episode"].copy(),
+            memory=held.memory[order],
+            masks=steps(held.masks) if held.masks.shape[2] else None,
+        )
+
+    def _samples(self, samples: Floats) -> Actions:
+        match self._agent.space.kind:
+            case "discrete":
+                return samples[:, 0].astype(np.int64)
+            case "box":
+                return samples.astype(self._agent.dtype)
+        return samples.astype(np.int64)
+
+
+def _doubled(array: NDArray[np.generic], axis: int) -> NDArray[np.generic]:
+    return np.concatenate([array, np.zeros_like(array)], axis)

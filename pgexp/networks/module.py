@@ -1,0 +1,95 @@
+"""Networks that are torch modules of a user's own."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from pgexp.functional.operations import Activation, activate, dense
+from pgexp.kernels.layout import Layer
+from pgexp.networks.network import Network
+from pgexp.networks.parameters import Parameters, Streams
+
+_ACTIVATIONS: Final[dict[type[nn.Module], Activation]] = {nn.ReLU: "relu", nn.Tanh: "tanh"}
+
+
+def network_of(make: Callable[[], nn.Module]) -> Network:
+    """Return the network of a module that `make` returns. Raises ValueError if the module cannot be used.
+
+    A `torch.nn.Sequential` of Linear, ReLU and Tanh acts as compiled code; any other module acts in torch.
+    """
+    module = make()
+    if next(module.buffers(), None) is not None:
+        raise ValueError("it has buffers, such as the statistics of a batch normalisation, which are not supported")
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ValueError("it has no parameters to learn")
+    return SequentialNetwork(make) if _is_sequential(module) else ModuleNetwork(make)
+
+
+def _is_sequential(module: nn.Module) -> bool:
+    plain = isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+    return plain and all(type(child) in (nn.Linear, *_ACTIVATIONS) for child in module.children())
+
+
+def _drawn(make: Callable[[], nn.Module], streams: Streams) -> nn.Module:
+    """Return the module with parameters drawn from torch's global generator, seeded by the stream "module"."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(streams("module").integers(2**31)))
+        return make()
+
+
+class ModuleNetwork(Network):
+    """Any module that maps observations [B, inputs] to outputs [B, outputs]. Its initial parameters are its own."""
+
+    def __init__(self, make: Callable[[], nn.Module]) -> None:
+        self._make, self._module = make, make()
+
+    def initial(self, streams: Streams) -> Parameters:
+        """Return the module's initial parameters by their names."""
+        return {name: tensor.detach().double() for name, tensor in _drawn(self._make, streams).named_parameters()}
+
+    def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Return the module's outputs. x: [B, inputs]; the result: [B, outputs]."""
+        own = {name: parameters[name] for name, _ in self._module.named_parameters()}
+        result: Tensor = torch.func.functional_call(self._module, own, (x,))
+        return result
+
+
+class SequentialNetwork(Network):
+    """A `torch.nn.Sequential` of Linear, ReLU and Tanh. Weights are held as [inputs, outputs], torch's transposed."""
+
+    def __init__(self, make: Callable[[], nn.Module]) -> None:
+        self._make = make
+        self._children: list[tuple[str, nn.Module]] = list(make().named_children())
+
+    def initial(self, streams: Streams) -> Parameters:
+        """Return the module's initial weights, transposed, and biases by their names."""
+        drawn = _drawn(self._make, streams).named_parameters()
+        doubles = {name: tensor.detach().double() for name, tensor in drawn}
+        return {name: tensor.T.contiguous() if tensor.ndim == 2 else tensor for name, tensor in doubles.items()}
+
+    def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Return the outputs. x: [B, inputs]; the result: [B, outputs]."""
+        for name, child in self._children:
+            if isinstance(child, nn.Linear):
+                x = dense(x, parameters[f"{name}.weight"], parameters.get(f"{name}.bias"))
+            else:
+                x = activate(x, _ACTIVATIONS[type(child)])
+        return x
+
+    def layers(self) -> Sequence[Layer] | None:
+        """Return the layers for compiled kernels; an activation belongs to the layer before it."""
+        found: list[Layer] = []
+        for name, child in self._children:
+            if isinstance(child, nn.Linear):
+                bias = None if child.bias is None else f"{name}.bias"
+                found.append(Layer("dense", child.in_features, child.out_features, f"{name}.weight", bias))
+            elif found and found[-1].activation == "none":
+                last = found.pop()
+                found.append(
+                    Layer("dense", last.inputs, last.outputs, last.first, last.second, _ACTIVATIONS[type(child)])
+                )
+            else:
+                return None  # an activation of the observation itself, or of an activation
+        return found
