@@ -38,7 +38,7 @@ def batch_of(*episodes: Episode) -> Batch:
         truncated=np.array([episode.end == "truncated" for episode in episodes]),
         final=np.array([episode.final or [0.0] * size for episode in episodes], dtype=np.float64),
         returns=np.array([float(sum(episode.rewards)) for episode in episodes]),
-        slots=np.zeros(len(episodes), dtype=np.int64),
+        environments=np.zeros(len(episodes), dtype=np.int64),
         numbers=np.arange(len(episodes)),
         memory=np.zeros((len(episodes), 0)),
     )

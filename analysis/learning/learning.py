@@ -39,22 +39,27 @@ def trained(overrides: Sequence[str], seeds: Sequence[int]) -> list[tuple[float,
     from pgexp.cli.config import typed
     from pgexp.cli.folder import config_folder
     from pgexp.execution.assembly import assemble
+    from pgexp.learning.algorithm import DivergenceError
     from pgexp.learning.evaluator import Subject
     from pgexp.learning.trainer import train
 
     torch.set_num_threads(1)
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = typed(compose("config", overrides=list(overrides)), {})
-    pack = assemble([replace(config, seed=seed) for seed in seeds])
-    rounds = train(pack.collector, pack.stacked, pack.learners)
-    failed = {update.run for updates in rounds for update in updates if update.failure}
-    subjects, settings = [Subject(seed, "final") for seed in seeds], config.evaluation
-    outcomes = pack.evaluator.evaluate(pack.stacked, subjects, settings.final_episodes, settings.greedy)
-    pack.close()
-    return [
-        (float("nan") if run in failed else float(outcome.returns.mean()), pack.learners[run].steps)
-        for run, outcome in enumerate(outcomes)
-    ]
+    found, settings = [], config.evaluation
+    for seed in seeds:
+        run = assemble(replace(config, seed=seed))
+        try:
+            for _ in train(run.collector, run.learner):
+                pass
+            subject, parameters = Subject(seed, "final"), run.parameters.views
+            outcome = run.evaluator.evaluate(parameters, subject, settings.final_episodes, settings.greedy)
+            score = float(outcome.returns.mean())
+        except DivergenceError:
+            score = float("nan")
+        run.close()
+        found.append((score, run.learner.steps))
+    return found
 
 
 def line(name: str, scores: Sequence[float], steps: Sequence[int], seconds: float) -> bool:

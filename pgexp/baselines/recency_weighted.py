@@ -1,7 +1,5 @@
 """The exponential recency-weighted average of returns, of a constant step size."""
 
-import numpy as np
-
 from pgexp.baselines.baseline import Prediction, Predictor
 from pgexp.functional.arrays import Floats
 from pgexp.functional.batch import Batch, Credit

@@ -17,8 +17,8 @@ from pgexp.schema.types import Factory, PositiveFloat, PositiveInt
 class ValueNetwork(Predictor):
     """``b(s) = v(s)``, a network of its own, fitted to the credits by least squares (Sutton & Barto 2018, sec. 13.4).
 
-    After a batch was used, Adam takes `fit_steps` steps of rate `lr` on its mean squared error. Unbiased, because a batch
-    is valued before it is fitted. Each fit step costs about as much as the policy's update.
+    After a batch was used, Adam takes `fit_steps` steps of rate `lr` on its mean squared error. Unbiased, because a
+    batch is valued before it is fitted. Each fit step costs about as much as the policy's update.
     """
 
     biased = False

@@ -123,8 +123,8 @@ def inspect(
 ) -> EnvSpec:
     """Return the spec of a Gymnasium id, ``Name-v0`` or ``module:Name-v0``.
 
-    Raises ConfigError if the id is unknown, cannot be made or wrapped, has spaces that no policy of pgexp can act in, or
-    has no compiled dynamics although `vectorization` asks for them.
+    Raises ConfigError if the id is unknown, cannot be made or wrapped, has spaces that no policy of pgexp can act in,
+    or has no compiled dynamics although `vectorization` asks for them.
     """
     env = bare = made(id, max_episode_steps, kwargs)
     try:

@@ -24,8 +24,8 @@ class _Episode:
 class WorkerBank(Bank):
     """Environments in worker processes; row i belongs to worker i modulo their number.
 
-    Equal to what `build` returns, bit for bit. A process that ends is replaced once per call: the new one plays its open
-    episodes again, and the call is repeated. If it ends again, WorkerEndedError is raised.
+    Equal to what `build` returns, bit for bit. A process that ends is replaced once per call: the new one plays its
+    open episodes again, and the call is repeated. If it ends again, WorkerEndedError is raised.
     """
 
     def __init__(self, build: Callable[[], Bank], workers: int) -> None:

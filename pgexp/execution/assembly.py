@@ -24,7 +24,7 @@ from pgexp.learning.evaluator import Evaluator
 from pgexp.learning.learner import Learner
 from pgexp.learning.observer import trainable
 from pgexp.learning.policy import Policy
-from pgexp.learning.recording import Recording
+from pgexp.learning.recording import INITIAL_CAPACITY, Recording
 from pgexp.learning.replay import GreedyReplayer
 from pgexp.learning.rollout import CompiledRollout, Rollout, SteppedRollout
 from pgexp.learning.schedules import Schedule
@@ -146,8 +146,8 @@ def _training_rollout(
 ) -> Rollout:
     """Return a rollout of a run's environments, on the streams of its training."""
     agent = agent_of(policy, parameters, env.action_space, config.num_envs, env.observation_size, env.pictures)
-    capacity = {} if config.batch.steps is None else {"capacity": config.batch.steps}
-    rollout = _rollout(env, agent, Recording(agent, env.masked, **capacity), remembers)
+    recording = Recording(agent, env.masked, capacity=config.batch.steps or INITIAL_CAPACITY)
+    rollout = _rollout(env, agent, recording, remembers)
     rollout.set_streams((config.seed, "env"), (config.seed, "action"))
     return rollout
 

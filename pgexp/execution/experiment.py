@@ -170,8 +170,8 @@ class Experiment:
     def _end(self, status: Status, failure: Failure | None) -> None:
         """End the record, unless it has ended.
 
-        A finished run, and one that would fail again in the same way, leaves its policy. Any other failure may have left
-        an update incomplete: the policy is the last checkpoint's, from which `pgexp-resume` continues.
+        A finished run, and one that would fail again in the same way, leaves its policy. Any other failure may have
+        left an update incomplete: the policy is the last checkpoint's, from which `pgexp-resume` continues.
         """
         if self._ended:
             return

@@ -19,7 +19,7 @@ _BESIDE: Final = 200_000  # bytes of a run's own objects in Python, and of what 
 
 
 def footprint(config: RunConfig, env: EnvSpec, policy: Policy, learner: Learner) -> int:
-    """Return the bytes, about, that a run adds to its pack: its states, its environments, and what they record of a batch."""
+    """Return the bytes, about, that a run adds to its pack: its state, environments and recordings."""
     rows = config.num_envs + config.evaluation.num_envs
     seen = env.observation_size * (1 if env.observation_dtype == "uint8" else policy.dtype.itemsize)
     acted = 8 * env.action_space.size

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -64,9 +65,11 @@ class Batch:
     def _part(self, steps: Flags | slice, episodes: Flags | slice) -> "Batch":
         of_steps = ("observations", "actions", "rewards", "masks")
         parts = {field.name: steps if field.name in of_steps else episodes for field in fields(self)}
-        return Batch(**{
-            name: None if getattr(self, name) is None else getattr(self, name)[part] for name, part in parts.items()
-        })  # fmt: skip
+        chosen: dict[str, Any] = {}
+        for name, part in parts.items():
+            array = getattr(self, name)
+            chosen[name] = None if array is None else array[part]
+        return Batch(**chosen)
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class RecordArguments(NamedTuple):
 
 
 @register_jitable
-def _act(forward, sample, policy, lanes, space, settings, count, cursor):  # type: ignore[no-untyped-def]
+def _act(forward, sample, policy, lanes, space, settings, count, cursor):
     """Choose an action in each of the first `count` live rows. Return DONE or a failure."""
     live = space.live
     x, memory, outputs = space.x[:count], space.memory[:count], space.outputs[:count]
@@ -163,7 +163,7 @@ def _act(forward, sample, policy, lanes, space, settings, count, cursor):  # typ
 
 
 @kernel
-def act(policy, lanes, space, settings, count, cursor):  # type: ignore[no-untyped-def]
+def act(policy, lanes, space, settings, count, cursor):
     """Choose an action in each of the first `count` live rows (PolicyArguments, RowArguments, Workspace).
 
     Writes samples, actions and the next memory. Returns DONE or a failure, of the row in cursor[FAILED].
@@ -174,11 +174,11 @@ def act(policy, lanes, space, settings, count, cursor):  # type: ignore[no-untyp
 
 
 @kernel
-def play(policy, lanes, space, dynamics, record, settings, cursor):  # type: ignore[no-untyped-def]
+def play(policy, lanes, space, dynamics, record, settings, cursor):
     """Advance the rows until none has episodes left, a buffer is full, or the quota of steps is spent.
 
-    Returns a status. The arguments are the classes above. A row's next episode starts when the row has one left and none
-    is open.
+    Returns a status. The arguments are the classes above. A row's next episode starts when the row has one left and
+    none is open.
     """
     forward = _to_forward(policy.forward, policy.parameters)
     sample = _to_sample(policy.sample, policy.parameters)
@@ -239,7 +239,7 @@ def play(policy, lanes, space, dynamics, record, settings, cursor):  # type: ign
 
 
 @register_jitable
-def _start(reset, observe, lanes, dynamics, record, r):  # type: ignore[no-untyped-def]
+def _start(reset, observe, lanes, dynamics, record, r):
     """Begin the row's next episode."""
     row = lanes.rows[r]
     seed_generator(episode_seed(dynamics.prefix, row.environment, row.episode), dynamics.rng[r])
@@ -253,7 +253,7 @@ def _start(reset, observe, lanes, dynamics, record, r):  # type: ignore[no-untyp
 
 
 @register_jitable
-def _step(step, lanes, dynamics, r):  # type: ignore[no-untyped-def]
+def _step(step, lanes, dynamics, r):
     """Take the row's step with its action, rounded to the action space's dtype. Return the status."""
     action = lanes.actions[r]
     if dynamics.single != 0:
@@ -263,14 +263,14 @@ def _step(step, lanes, dynamics, r):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def _observe(observe, lanes, dynamics, r):  # type: ignore[no-untyped-def]
+def _observe(observe, lanes, dynamics, r):
     observe(dynamics.state[r], dynamics.parameters, dynamics.observation, lanes.masks[r])
     for i in range(dynamics.observation.size):
         lanes.observations[r, i] = dynamics.observation[i]
 
 
 @register_jitable
-def _record(lanes, record, r, place):  # type: ignore[no-untyped-def]
+def _record(lanes, record, r, place):
     """Write what the row sees and does at a place of its buffer."""
     for i in range(record.observations.shape[2]):
         record.observations[r, place, i] = lanes.observations[r, i]
@@ -281,7 +281,7 @@ def _record(lanes, record, r, place):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def _end(lanes, record, r, terminated, truncated, cursor):  # type: ignore[no-untyped-def]
+def _end(lanes, record, r, terminated, truncated, cursor):
     """Append the batch's part of the row's episode; the next part begins here."""
     row, e = lanes.rows[r], cursor[ENDS]
     end = record.ends[e]
@@ -305,7 +305,7 @@ _to_observe = from_address(lambda real: signatures.OBSERVE)
 
 
 @kernel
-def draw(lanes, settings, key, count, live, uniforms):  # type: ignore[no-untyped-def]
+def draw(lanes, settings, key, count, live, uniforms):
     """Write the uniform numbers of the live rows' next actions into uniforms f8 [N, draws], for policies in torch."""
     for m in range(count):
         row = lanes.rows[live[m]]
@@ -313,7 +313,7 @@ def draw(lanes, settings, key, count, live, uniforms):  # type: ignore[no-untype
 
 
 @kernel
-def start_rows(lanes, dynamics, count, live, seeds):  # type: ignore[no-untyped-def]
+def start_rows(lanes, dynamics, count, live, seeds):
     """Begin an episode from its seed in each of the first `count` live rows; write observations and masks."""
     reset = _to_reset(dynamics.reset, dynamics.state)
     observe = _to_observe(dynamics.observe, dynamics.state)
@@ -325,7 +325,7 @@ def start_rows(lanes, dynamics, count, live, seeds):  # type: ignore[no-untyped-
 
 
 @kernel
-def step_rows(lanes, dynamics, count, live, rewards, statuses):  # type: ignore[no-untyped-def]
+def step_rows(lanes, dynamics, count, live, rewards, statuses):
     """Take a step in each of the first `count` live rows; write observations, masks, rewards and statuses [N]."""
     step = _to_step(dynamics.step, dynamics.state)
     observe = _to_observe(dynamics.observe, dynamics.state)

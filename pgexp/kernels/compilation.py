@@ -40,7 +40,7 @@ Function = Callable[..., Any]
 
 def kernel(function: Function) -> Any:
     """Return the function as a kernel; nothing is compiled yet."""
-    numba.config.CACHE_DIR = str(cache_folder())
+    _cache_in(cache_folder())
     return numba.njit(cache=True, error_model="numpy")(function)
 
 
@@ -52,12 +52,12 @@ def user_kernel(function: Function) -> Any:
     """
     folder = cache_folder() / _digest(_user_sources())
     folder.mkdir(parents=True, exist_ok=True)
-    numba.config.CACHE_DIR = str(folder)
+    _cache_in(folder)
     stored = Path(function.__code__.co_filename).is_file()
     try:
         return numba.njit(cache=stored, error_model="numpy")(function)
     finally:
-        numba.config.CACHE_DIR = str(cache_folder())
+        _cache_in(cache_folder())
 
 
 def compiled(function: Any, signature: Any) -> Any:
@@ -92,7 +92,7 @@ def from_address(signature_of: Callable[[Any], Any]) -> Any:
     function costs some 10 ns, the calling kernel stays cacheable, and exceptions of the called function propagate.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+    @intrinsic
     def function(typing_context: Any, address: Any, array: Any) -> Any:
         function_type = types.FunctionType(signature_of(array.dtype))
 
@@ -128,6 +128,11 @@ def cache_folder() -> Path:
         )
         os.environ[CACHE_VARIABLE] = str(temporary)  # for processes that this one starts
         return temporary
+
+
+def _cache_in(folder: Path) -> None:
+    """Have numba cache the functions that are decorated from now on in this folder."""
+    vars(numba.config)["CACHE_DIR"] = str(folder)
 
 
 def _user_cache() -> Path:
@@ -170,7 +175,7 @@ def _locked() -> Iterator[None]:
         yield
 
 
-class _Announcement(event.Listener):  # type: ignore[misc]  # numba has no types
+class _Announcement(event.Listener):
     """Says once that kernels are being compiled."""
 
     def __init__(self) -> None:

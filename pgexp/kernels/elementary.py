@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 """Elementary functions in float32 and float64, for kernels and for arrays.
 
 Inside a kernel, `exp(x)` and its siblings take a scalar and compile for its type. From Python they take an array.
@@ -19,11 +18,10 @@ from typing import Any, Final
 import numpy as np
 from numba.core import types
 from numba.extending import intrinsic, overload, register_jitable
-from numpy.typing import NDArray
 
 from pgexp.kernels.compilation import compiled, kernel
 
-Array = NDArray[np.float32] | NDArray[np.float64]
+Array = Any  # float32 or float64; in a kernel a scalar of either type
 
 _0, _1, _2, _HALF, _INFINITY, _NAN = map(np.float32, (0, 1, 2, 0.5, math.inf, math.nan))
 

@@ -1,7 +1,7 @@
 """Forward pass of networks: a sequence of layers over one flat parameter vector.
 
-One compiled function runs every network whose layers `layout.Layer` lists. Each row's outputs are computed from that row
-alone, with sums in a fixed order, so they do not depend on how many rows are computed at once.
+One compiled function runs every network whose layers `layout.Layer` lists. Each row's outputs are computed from that
+row alone, with sums in a fixed order, so they do not depend on how many rows are computed at once.
 """
 
 from typing import Final
@@ -18,7 +18,7 @@ _LEAK: Final = np.float32(0.01)  # slope of leaky ReLU below zero, PyTorch's def
 
 
 @kernel
-def forward(parameters, layout, x, memory, scratch, outputs):  # type: ignore[no-untyped-def]
+def forward(parameters, layout, x, memory, scratch, outputs):
     """Write the outputs [L, P] for x [L, O] and replace memory [L, Z] by the next one; see signatures.forward."""
     rows = x.shape[0]
     size = rows * layout[WIDEST]
@@ -61,7 +61,7 @@ def forward(parameters, layout, x, memory, scratch, outputs):  # type: ignore[no
 
 
 @register_jitable
-def _dense(x, weight, bias, has_bias, out):  # type: ignore[no-untyped-def]
+def _dense(x, weight, bias, has_bias, out):
     """Write ``x W + b``, four rows at a time; each sum runs over the inputs in order."""
     rows, inputs = x.shape
     width = weight.shape[1]
@@ -88,7 +88,7 @@ def _dense(x, weight, bias, has_bias, out):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def _normalize(x, mean, scale, limit, out):  # type: ignore[no-untyped-def]
+def _normalize(x, mean, scale, limit, out):
     bound = out.dtype.type(limit)
     for m in range(x.shape[0]):
         for i in range(x.shape[1]):
@@ -96,7 +96,7 @@ def _normalize(x, mean, scale, limit, out):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def _layer_norm(x, scale, shift, out):  # type: ignore[no-untyped-def]
+def _layer_norm(x, scale, shift, out):
     """Write ``(x - mean) / sqrt(variance + 1e-5) * scale + shift`` per row, with the biased variance."""
     real = out.dtype.type
     size = x.shape[1]
@@ -113,7 +113,7 @@ def _layer_norm(x, scale, shift, out):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def _gru(given, gates, memory, out):  # type: ignore[no-untyped-def]
+def _gru(given, gates, memory, out):
     """Write h' into memory and out: see networks.gru.GRU for the equations."""
     one = out.dtype.type(1)
     units = out.shape[1]
@@ -127,7 +127,7 @@ def _gru(given, gates, memory, out):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def _lstm(given, gates, memory, out):  # type: ignore[no-untyped-def]
+def _lstm(given, gates, memory, out):
     """Write h' and c' into memory, and h' into out: see networks.lstm.LSTM for the equations."""
     units = out.shape[1]
     for m in range(out.shape[0]):
@@ -143,7 +143,7 @@ def _lstm(given, gates, memory, out):  # type: ignore[no-untyped-def]
 
 
 @register_jitable
-def _activate(x, activation):  # type: ignore[no-untyped-def]
+def _activate(x, activation):
     zero = x.dtype.type(0)
     if activation == numbers.RELU:
         for i in range(x.size):

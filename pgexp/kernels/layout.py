@@ -28,10 +28,10 @@ KIND, INPUTS, OUTPUTS, FIRST, SECOND, ACTIVATION, LIMIT = range(RECORD)
 class Layer:
     """One layer of a network's program.
 
-    normalize: ``(x - first) * second``, cut to within +-limit. dense: ``x W + b``, W [inputs, outputs] and b named first
-    and second (no second: no bias). layer_norm: scale and shift named first and second. gru, lstm: the recurrent part;
-    the input is the gates' part that needs no memory, [3 units] or [4 units]; W and b of the memory named first and
-    second; the output is the next hidden state, [units]. The activation is applied last.
+    normalize: ``(x - first) * second``, cut to within +-limit. dense: ``x W + b``, W [inputs, outputs] and b named
+    first and second (no second: no bias). layer_norm: scale and shift named first and second. gru, lstm: the recurrent
+    part; the input is the gates' part that needs no memory, [3 units] or [4 units]; W and b of the memory named first
+    and second; the output is the next hidden state, [units]. The activation is applied last.
     """
 
     kind: Kind

@@ -1,4 +1,3 @@
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 """Random streams for kernels: Philox4x64 for actions, and NumPy's PCG64 and SeedSequence for environments.
 
 An action's uniforms are a function of their key and counter: (component, time, episode, environment). An environment
@@ -20,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 from numba.np.random._constants import fi_double, ki_double, wi_double, ziggurat_nor_inv_r, ziggurat_nor_r

@@ -20,7 +20,7 @@ kind of bounds, then the box's lower and upper limits."""
 
 
 @register_jitable
-def _choose(weights, mask, u, greedy):  # type: ignore[no-untyped-def]
+def _choose(weights, mask, u, greedy):
     """Return an index drawn from the softmax of the weights, or the largest's; -1 if the mask allows none.
 
     The weights are overwritten. An index of probability 0 is never drawn.
@@ -46,7 +46,7 @@ def _choose(weights, mask, u, greedy):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def categorical(parameters, layout, constants, outputs, uniforms, mask, greedy, sample, action):  # type: ignore[no-untyped-def]
+def categorical(parameters, layout, constants, outputs, uniforms, mask, greedy, sample, action):
     """Draw one of P actions. constants: the logarithm of each action's prior, or nothing."""
     for j in range(constants.size):
         outputs[j] += outputs.dtype.type(constants[j])
@@ -55,7 +55,7 @@ def categorical(parameters, layout, constants, outputs, uniforms, mask, greedy, 
 
 
 @kernel
-def multi_categorical(parameters, layout, constants, outputs, uniforms, mask, greedy, sample, action):  # type: ignore[no-untyped-def]
+def multi_categorical(parameters, layout, constants, outputs, uniforms, mask, greedy, sample, action):
     """Draw each component independently. constants: each component's number of choices."""
     begin = 0
     for d in range(sample.size):
@@ -66,7 +66,7 @@ def multi_categorical(parameters, layout, constants, outputs, uniforms, mask, gr
 
 
 @kernel
-def bernoulli(parameters, layout, constants, outputs, uniforms, mask, greedy, sample, action):  # type: ignore[no-untyped-def]
+def bernoulli(parameters, layout, constants, outputs, uniforms, mask, greedy, sample, action):
     """Switch each component on with probability sigmoid(output), if the mask allows it."""
     for d in range(sample.size):
         on = outputs[d] > 0 if greedy != 0 else uniforms[d] < sigmoid(outputs[d])
@@ -75,7 +75,7 @@ def bernoulli(parameters, layout, constants, outputs, uniforms, mask, greedy, sa
 
 
 @kernel
-def gaussian(parameters, layout, constants, outputs, uniforms, mask, greedy, sample, action):  # type: ignore[no-untyped-def]
+def gaussian(parameters, layout, constants, outputs, uniforms, mask, greedy, sample, action):
     """Draw each component from a normal distribution around the output; bring the sample into the box."""
     real = outputs.dtype.type
     size = sample.size
@@ -94,6 +94,6 @@ def gaussian(parameters, layout, constants, outputs, uniforms, mask, greedy, sam
         moved = np.float64(value)
         if kind == TANH:
             moved = tanh(moved)
-        if kind == TANH or kind == RESCALE:
+        if kind in (TANH, RESCALE):
             moved = 0.5 * (1.0 - moved) * low + 0.5 * (1.0 + moved) * high
         action[d] = moved if kind == UNBOUNDED else min(max(moved, low), high)

@@ -1,8 +1,8 @@
 """Signatures of the kernels that are called by address.
 
 R is the policy's precision, float32 or float64. N counts a run's environments, L the rows that act at once, D an
-environment's state, O its observation, A the action's components, P a network's outputs, Z a recurrent network's memory.
-All arrays are C-contiguous, aligned and writable.
+environment's state, O its observation, A the action's components, P a network's outputs, Z a recurrent network's
+memory. All arrays are C-contiguous, aligned and writable.
 """
 
 from typing import Any, Final

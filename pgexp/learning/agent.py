@@ -70,7 +70,8 @@ class Agent(ABC):
     @property
     def rows(self) -> NDArray[np.void]:
         """The state of each row, `acting.ROW` [N]."""
-        return self.lanes.rows
+        rows: NDArray[np.void] = self.lanes.rows
+        return rows
 
     def set_stream(self, stream: Key) -> None:
         """Draw actions from this stream from now on."""

@@ -10,8 +10,8 @@ from pgexp.learning.rollout import Position, Rollout
 class Collector:
     """Plays a run's environments until a batch is complete.
 
-    `episodes` is K/N, the whole episodes per environment and batch, so that short ones are not over-represented; `steps`
-    is the length T of a segment. One of the two is given.
+    `episodes` is K/N, the whole episodes per environment and batch, so that short ones are not over-represented;
+    `steps` is the length T of a segment. One of the two is given.
     """
 
     def __init__(self, rollout: Rollout, episodes: int | None, steps: int | None) -> None:

@@ -23,8 +23,8 @@ _SMALLEST_VARIANCE = 1e-8  # lower bound of a component's variance, for one that
 class Observer:
     """Casts observations, scales bytes of pictures to [0, 1], and normalises if it has a size to normalise.
 
-    The means and scales belong to the policy's parameters, so they are saved and evaluated with it; no optimizer changes
-    them. They are constant while a batch is collected and learnt from.
+    The means and scales belong to the policy's parameters, so they are saved and evaluated with it; no optimizer
+    changes them. They are constant while a batch is collected and learnt from.
     """
 
     dtype: torch.dtype

@@ -1,30 +1,30 @@
 """Recording of a batch: what the rows did, and where their episodes ended."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pgexp.functional.arrays import Actions, Flags, Floats, Ints
+from pgexp.functional.arrays import Actions, Floats, Ints
 from pgexp.functional.batch import Batch
 from pgexp.kernels import acting
 from pgexp.kernels.acting import RecordArguments
 from pgexp.learning.agent import Agent
 
-_INITIAL_CAPACITY: Final = 256  # steps per row, and episodes
+INITIAL_CAPACITY: Final = 256  # steps per row, and episodes
 
 
 class Recording:
     """Buffers of a batch: C steps per row, and E episodes, both enlarged when they are full."""
 
-    def __init__(self, agent: Agent, masked: bool, steps: bool = True, capacity: int = _INITIAL_CAPACITY) -> None:
+    def __init__(self, agent: Agent, masked: bool, steps: bool = True, capacity: int = INITIAL_CAPACITY) -> None:
         """Make the buffers for an agent's rows. steps: whether steps are recorded, or only the episodes' ends."""
         self._agent = agent
         lanes, count = agent.lanes, len(agent.rows)
         size, memory = lanes.observations.shape[1], lanes.memory.shape[1]
         choices = lanes.masks.shape[1] if masked else 0
         capacity = capacity if steps else 0
-        ends = max(_INITIAL_CAPACITY, 2 * count)
+        ends = max(INITIAL_CAPACITY, 2 * count)
         self.arguments = RecordArguments(
             observations=np.zeros((count, capacity, size), agent.seen.dtype),
             masks=np.zeros((count, capacity, choices), np.bool_),
@@ -40,7 +40,8 @@ class Recording:
     @property
     def ends(self) -> NDArray[np.void]:
         """The episodes that have ended since the batch began, `acting.END`, in the order in which they did."""
-        return self.arguments.ends[: self._agent.cursor[acting.ENDS]]
+        ends: NDArray[np.void] = self.arguments.ends[: self._agent.cursor[acting.ENDS]]
+        return ends
 
     def begin(self) -> None:
         """Begin a batch, with the parts of the episodes that are open."""
@@ -103,7 +104,7 @@ class Recording:
         order = np.argsort(ends["row"], kind="stable")
         ends = ends[order]
 
-        def steps(array: NDArray[np.generic]) -> NDArray[np.generic]:
+        def steps(array: NDArray[Any]) -> NDArray[Any]:
             return np.concatenate([array[row, :count] for row, count in enumerate(counts.tolist())])
 
         return Batch(
@@ -131,5 +132,5 @@ class Recording:
         return samples.astype(np.int64)
 
 
-def _doubled(array: NDArray[np.generic], axis: int) -> NDArray[np.generic]:
+def _doubled(array: NDArray[Any], axis: int) -> NDArray[Any]:
     return np.concatenate([array, np.zeros_like(array)], axis)

@@ -1,8 +1,8 @@
 """Rollouts: an agent's rows play episodes, in compiled dynamics or in any bank of environments."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from pgexp.learning.agent import Agent, CompiledAgent
 from pgexp.learning.recording import Recording
 from pgexp.schema.streams import Key
 
-Position = dict[str, NDArray[np.generic]]
+Position = dict[str, NDArray[Any]]
 """The state of a rollout's rows between two batches, as arrays."""
 
 _SEGMENT_WITHOUT_END: Final = -1
@@ -86,7 +86,7 @@ class Rollout(ABC):
             "memory": np.where(is_open[:, None], lanes.memory, 0),
         }
 
-    def _restore(self, position: Mapping[str, NDArray[np.generic]]) -> None:
+    def _restore(self, position: Position) -> None:
         for name in ("episode", "time", "returns"):
             self.rows[name] = position[name]
         self.rows["open"] = position["time"] > 0

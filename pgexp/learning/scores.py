@@ -15,8 +15,8 @@ from pgexp.networks.parameters import Parameters
 def episode_scores(policy: Policy, parameters: Parameters, batch: Batch, weights: Sequence[Floats]) -> list[Floats]:
     """Return each episode's ``sum_t w_t grad log pi(a_t | s_t)``, [E, P], for each of the weights, [S].
 
-    batch: as the observer sees it; P counts all trainable parameters. It costs an update's time for each of the weights,
-    and the overhead of a small update for each episode.
+    batch: as the observer sees it; P counts all trainable parameters. It costs an update's time for each of the
+    weights, and the overhead of a small update for each episode.
     """
     rows: list[list[Floats]] = [[] for _ in weights]
     leaves = list(trainable(parameters).values())

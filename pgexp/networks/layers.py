@@ -17,8 +17,8 @@ from pgexp.networks.parameters import Parameters, Streams
 class Dense:
     """An affine layer ``x W + b`` with W: [inputs, outputs], b: [outputs], and an activation.
 
-    With `blocks` above 1 its outputs are those of several layers next to each other (the gates of a cell), whose weights
-    are drawn block by block.
+    With `blocks` above 1 its outputs are those of several layers next to each other (the gates of a cell), whose
+    weights are drawn block by block.
     """
 
     name: str

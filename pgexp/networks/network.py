@@ -12,8 +12,8 @@ from pgexp.networks.parameters import Parameters, Streams
 class Network(ABC):
     """A function of parameters and inputs that owns no tensor.
 
-    A constructor takes `inputs` and `outputs`, passed by assembly, and what is configured. It may also take `shape`, the
-    observation's shape, whose product is `inputs`.
+    A constructor takes `inputs` and `outputs`, passed by assembly, and what is configured. It may also take `shape`,
+    the observation's shape, whose product is `inputs`.
     """
 
     @abstractmethod

@@ -1,8 +1,8 @@
 """Process settings on which a run's bits depend.
 
 Libraries choose their routines by the processor that they find. These settings choose for them: routines that every
-x86-64 processor with AVX2 and FMA has, and one thread, so that sums have one order. They are set before NumPy, torch and
-numba load.
+x86-64 processor with AVX2 and FMA has, and one thread, so that sums have one order. They are set before NumPy, torch
+and numba load.
 """
 
 import os

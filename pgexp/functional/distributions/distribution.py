@@ -8,8 +8,9 @@ from torch import Tensor
 class Distribution(ABC):
     """A family of distributions over actions, parameterised by the last axis of its parameters, [..., P].
 
-    An action is a number, [...], or a vector of D components, [..., D]. A sample is a function of uniform random numbers
-    that are passed in, so that a draw depends on its stream alone. Compiled policies sample in kernels/sampling.py.
+    An action is a number, [...], or a vector of D components, [..., D]. A sample is a function of uniform random
+    numbers that are passed in, so that a draw depends on its stream alone. Compiled policies sample in
+    kernels/sampling.py.
     """
 
     @property

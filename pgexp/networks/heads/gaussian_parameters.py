@@ -15,8 +15,8 @@ class GaussianParameters:
     """The mean is D outputs of the network; log sigma is a parameter of the head, [D], or D further outputs.
 
     Outputs are added to the logarithm of `initial_std`, so that a network whose last layer starts near zero starts
-    there. Sigma is kept within `min_std` and `max_std` by clamping its logarithm, with the gradient of the identity: the
-    clamp's own gradient is zero beyond a bound, and a deviation that was pushed there could never return.
+    there. Sigma is kept within `min_std` and `max_std` by clamping its logarithm, with the gradient of the identity:
+    the clamp's own gradient is zero beyond a bound, and a deviation that was pushed there could never return.
     """
 
     def __init__(
