@@ -1,4 +1,4 @@
-"""Students made by hand, and the gradient that a batch gives them: what tests of learning start from."""
+"""Hand-made students and the gradient that a batch gives them, for tests of learning."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ from tests.episodes import PLAIN
 
 
 def reinforce(segments: bool = False, episodes: int = 8, **changed: Any) -> Reinforce:
-    """Return REINFORCE in its plainest form, but for what is changed."""
+    """Return REINFORCE in its plainest form, except for the settings in `changed`."""
     own = {
         "diagnostics": "light",
         "entropy_coefficient": 0.0,
@@ -36,26 +36,27 @@ def reinforce(segments: bool = False, episodes: int = 8, **changed: Any) -> Rein
 def student_of(weight: Floats, baseline: Baseline | None = None) -> Student:
     """Return a student whose policy is the softmax of ``x @ weight``; its optimizer adds the gradient, unscaled."""
     network = Linear(*weight.shape, bias=False, initialization="zeros", gain=1.0)
-    parameters = {"0.weight": torch.from_numpy(weight.astype(np.float64)).unsqueeze(0).requires_grad_()}
+    parameters = {"0.weight": torch.from_numpy(weight.astype(np.float64)).requires_grad_()}
     policy = policy_of(network, weight.shape[1])
     return Student(policy, parameters, torch.optim.SGD(parameters.values(), lr=1.0), baseline or NoBaseline())
 
 
 def policy_of(network: Network, actions: int, dtype: torch.dtype = torch.float64) -> Policy:
-    """Return the policy whose network's outputs are the logits of so many actions."""
+    """Return the policy whose network outputs are the logits of this number of actions."""
     head = CategoricalHead(ActionSpace("discrete", 1, (actions,)))
     return Policy(Observer(dtype, None, None), network, head)
 
 
 def ascended(algorithm: Reinforce, student: Student, batch: Batch) -> Floats:
-    """Return what one update adds to the student's weight, [inputs, actions]: with its optimizer, the gradient."""
+    """Return the change of the student's weight [inputs, actions] by one update, which equals the gradient."""
     before = weight_of(student)
     algorithm.update(student, batch, progress=0.0)
     return weight_of(student) - before
 
 
 def weight_of(student: Student) -> Floats:
-    return student.parameters["0.weight"].detach()[0].numpy().copy()
+    """Return a copy of the student's weight [inputs, actions]."""
+    return student.parameters["0.weight"].detach().numpy().copy()
 
 
 def probabilities(weight: Floats, observations: Floats) -> Floats:
@@ -71,7 +72,7 @@ def sum_of_scores(weight: Floats, batch: Batch, weights: Sequence[float]) -> Flo
 
 
 class Stub(Predictor):
-    """Values every step at a constant, predicts the sum of a final observation, and remembers what it learnt."""
+    """Predicts a constant for each step and the sum of each final observation. Records the credits of its updates."""
 
     biased = False
 

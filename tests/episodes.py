@@ -1,4 +1,4 @@
-"""Batches made by hand, and the estimator in its plainest form: what tests of baselines start from."""
+"""Hand-made batches and the estimator in its plainest form, for tests of baselines and learning."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from pgexp.learning.estimator import Estimate, Estimator
 
 @dataclass(frozen=True)
 class Episode:
-    """An episode, or the part of it that a segment holds: a row of observations, an action and a reward a step."""
+    """An episode, or the part that a segment holds: an observation, an action and a reward per step."""
 
     observations: Sequence[Sequence[float]]
     actions: Sequence[int]
@@ -62,15 +62,15 @@ PLAIN: Mapping[str, Any] = {
 
 
 def estimator(**changed: Any) -> Estimator:
-    """Return the estimator in its plainest form, but for what is changed."""
+    """Return the estimator in its plainest form, except for the settings in `changed`."""
     return Estimator(**{**PLAIN, **changed})
 
 
 def estimate(how: Estimator, baseline: Baseline, batch: Batch) -> Estimate:
-    """Return the estimate from a batch, no rewards having been scaled before."""
+    """Return the estimate from a batch, without statistics of earlier returns."""
     return how.estimate(baseline, batch, Moments.none(1))
 
 
 def credit_of(how: Estimator, batch: Batch) -> Credit:
-    """Return what the steps of a batch are credited with."""
+    """Return the credit of a batch's steps."""
     return estimate(how, NoBaseline(), batch).credit

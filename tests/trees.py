@@ -1,4 +1,4 @@
-"""Equality of trees, to the last bit: what tests of states and checkpoints hold against each other."""
+"""Bitwise equality of trees, for tests of states and checkpoints."""
 
 import math
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 
 
 def assert_same_tree(found: Any, expected: Any) -> None:
-    """Hold kinds, keys and their order, dtypes, shapes and values; NaN equals NaN, and 0 is not -0."""
+    """Assert equal types, keys and their order, dtypes, shapes and values. NaN equals NaN; 0 differs from -0."""
     assert type(found) is type(expected), (found, expected)
     match expected:
         case torch.Tensor():

@@ -1,8 +1,8 @@
 """Differentiable operations whose results do not depend on the processor's vendor.
 
 torch hands matrix products, exp, log and tanh to MKL, whose results differ between vendors. Here products are computed
-by NumPy's OpenBLAS and elementary functions by compiled kernels. All operations can be differentiated twice; `product`
-and the elementary functions also work under `torch.func.vmap`.
+by NumPy's OpenBLAS and elementary functions by compiled kernels. All operations can be differentiated twice, and
+`torch.func.vmap` may map over the vectors of a vector-Jacobian product.
 """
 
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch._C._functorch import is_batchedtensor
 
 from pgexp.kernels import elementary
 
@@ -21,7 +22,7 @@ _LEAK = 0.01  # slope of leaky ReLU below zero, PyTorch's default
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(a: Tensor, b: Tensor) -> Tensor:
-        return torch.from_numpy(np.matmul(a.numpy(), b.numpy()))
+        return _matmul(a, b)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -30,8 +31,8 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         a, b = ctx.saved_tensors
-        of_a = _Product.apply(gradient, b.mT) if ctx.needs_input_grad[0] else None
-        return of_a, _Product.apply(a.mT, gradient) if ctx.needs_input_grad[1] else None
+        of_a = product(gradient, b.mT) if ctx.needs_input_grad[0] else None
+        return of_a, product(a.mT, gradient) if ctx.needs_input_grad[1] else None
 
     @staticmethod
     def vmap(info: Any, dims: tuple[int | None, int | None], a: Tensor, b: Tensor) -> tuple[Tensor, int]:
@@ -68,72 +69,59 @@ class _Dense(torch.autograd.Function):
                 gradient = torch.ops.aten.leaky_relu_backward(gradient, y, _LEAK, True)
             case "tanh":
                 gradient = torch.ops.aten.tanh_backward(gradient, y)
-        of_x = _Product.apply(gradient, weight.mT) if ctx.needs_input_grad[0] else None
-        of_weight: Tensor = _Product.apply(x.mT, gradient)
-        return of_x, of_weight, gradient.sum(0) if ctx.has_bias else None, None
+        of_x = product(gradient, weight.mT) if ctx.needs_input_grad[0] else None
+        return of_x, product(x.mT, gradient), gradient.sum(0) if ctx.has_bias else None, None
 
 
 class _Tanh(torch.autograd.Function):
     @staticmethod
-    def forward(x: Tensor) -> Tensor:
-        return torch.from_numpy(elementary.tanh(x.contiguous().numpy()))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(output)
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = torch.from_numpy(elementary.tanh(x.numpy()))
+        ctx.save_for_backward(y)
+        return y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
-        return gradient * (1 - y * y)
-
-    @staticmethod
-    def vmap(info: Any, dims: tuple[int], x: Tensor) -> tuple[Tensor, int]:
-        return _Tanh.apply(x), dims[0]
+        return torch.ops.aten.tanh_backward(gradient, y)
 
 
 class _Exp(torch.autograd.Function):
     @staticmethod
-    def forward(x: Tensor) -> Tensor:
-        return torch.from_numpy(elementary.exp(x.contiguous().numpy()))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(output)
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = torch.from_numpy(elementary.exp(x.numpy()))
+        ctx.save_for_backward(y)
+        return y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
         return gradient * y
 
-    @staticmethod
-    def vmap(info: Any, dims: tuple[int], x: Tensor) -> tuple[Tensor, int]:
-        return _Exp.apply(x), dims[0]
-
 
 class _Log(torch.autograd.Function):
     @staticmethod
-    def forward(x: Tensor) -> Tensor:
-        return torch.from_numpy(elementary.log(x.contiguous().numpy()))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.from_numpy(elementary.log(x.numpy()))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return gradient / x
 
-    @staticmethod
-    def vmap(info: Any, dims: tuple[int], x: Tensor) -> tuple[Tensor, int]:
-        return _Log.apply(x), dims[0]
+
+def _matmul(a: Tensor, b: Tensor) -> Tensor:
+    return torch.from_numpy(np.matmul(a.numpy(), b.numpy()))
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """Return the matrix product. a: [..., n, k], b: [..., k, m]; the result: [..., n, m]."""
-    result: Tensor = _Product.apply(a, b)
-    return result
+    differentiable = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
+    if differentiable or is_batchedtensor(a) or is_batchedtensor(b):
+        result: Tensor = _Product.apply(a, b)
+        return result
+    return _matmul(a, b)  # a Function would take longer than a small product
 
 
 def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none") -> Tensor:

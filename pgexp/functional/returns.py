@@ -1,8 +1,13 @@
-"""Returns of ragged batches. Steps of all episodes stand in one axis [S], episode after episode; lengths are [E]."""
+"""Returns of ragged batches: the steps of all episodes are on one axis [S], episode after episode; lengths are [E]."""
+
+from functools import cache
+from typing import Any
 
 import numpy as np
 
 from pgexp.functional.arrays import Floats, Ints
+from pgexp.kernels import compilation
+from pgexp.kernels import returns as kernels
 
 
 def discounted_sums(x: Floats, lengths: Ints, discount: float, tails: Floats) -> Floats:
@@ -10,21 +15,18 @@ def discounted_sums(x: Floats, lengths: Ints, discount: float, tails: Floats) ->
 
     x: [S], lengths: [E] (each at least 1, their sum is S), tails: [E]; the result: [S]. With rewards for x and a tail
     of 0 this is the return-to-go G_t (Sutton & Barto 2018, eq. 3.9); a tail of V(s_T) bootstraps a cut episode.
-
-    Computed by recursive doubling (Hillis & Steele 1986): ``y_t`` over 2n steps is ``y_t`` over n steps plus
-    ``discount^n y_{t+n}`` over n steps, so that an episode of T steps takes log2 T passes over the array.
     """
     assert x.ndim == lengths.ndim == 1, (x.shape, lengths.shape)
     assert tails.shape == lengths.shape, (tails.shape, lengths.shape)
-    y = x.copy()
-    ends = np.cumsum(lengths)
-    y[ends - 1] += discount * tails
-    left = steps_left(lengths)
-    span, factor = 1, discount
-    while span < lengths.max(initial=0):
-        y[:-span] += np.where(left[:-span] > span, factor * y[span:], 0.0)
-        span, factor = 2 * span, factor * factor
+    y = np.empty_like(x)
+    _sums()(np.ascontiguousarray(x), lengths, float(discount), tails, y)
     return y
+
+
+@cache
+def _sums() -> Any:
+    whole, real = np.zeros(0, np.int64), np.zeros(0)
+    return compilation.entry_point(kernels.discounted_sums, real, whole, 0.0, real, real)
 
 
 def lambda_returns(

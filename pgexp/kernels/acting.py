@@ -13,6 +13,7 @@ from pgexp.kernels import signatures
 from pgexp.kernels.compilation import from_address, kernel
 from pgexp.kernels.random import action_uniforms, episode_seed, seed_generator
 from pgexp.kernels.signatures import INVALID, TERMINATED
+from pgexp.kernels.views import borrow, row
 
 ROW: Final = np.dtype(
     [
@@ -41,7 +42,7 @@ END: Final = np.dtype(
         ("returns", np.float64),  # raw rewards since the episode's first step
     ]
 )
-"""An episode, or a batch's part of one."""
+"""An episode, or the part of one in a batch; a segment's end leaves it neither terminated nor truncated."""
 
 DONE, PAUSED, FULL, BAD_OBSERVATION, BAD_REWARD, BAD_OUTPUT, NO_ACTION, BAD_ACTION = range(8)
 """Statuses. All but the first three are failures, of the row in cursor[FAILED]."""
@@ -146,20 +147,45 @@ def _act(forward, sample, policy, lanes, space, settings, count, cursor):
         for i in range(memory.shape[1]):
             lanes.memory[r, i] = memory[m, i]
         if greedy == 0:
-            row = lanes.rows[r]
-            action_uniforms(policy.key, row.environment, row.episode, row.time, space.uniforms[:draws])
+            state = lanes.rows[r]
+            action_uniforms(policy.key, state.environment, state.episode, state.time, space.uniforms[:draws])
         sample(
             policy.parameters,
             policy.layout,
             policy.constants,
-            outputs[m],
+            row(outputs, m),
             space.uniforms,
-            lanes.masks[r],
+            row(lanes.masks, r),
             greedy,
-            lanes.samples[r],
-            lanes.actions[r],
+            row(lanes.samples, r),
+            row(lanes.actions, r),
         )
     return DONE
+
+
+@register_jitable
+def _borrowed_policy(x):
+    arrays = borrow(x.parameters), borrow(x.layout), borrow(x.constants), borrow(x.key)
+    return PolicyArguments(x.forward, x.sample, arrays[0], arrays[1], arrays[2], arrays[3])
+
+
+@register_jitable
+def _borrowed_lanes(x):
+    seen, masks, memory = borrow(x.observations), borrow(x.masks), borrow(x.memory)
+    return RowArguments(borrow(x.rows), seen, masks, memory, borrow(x.samples), borrow(x.actions))
+
+
+@register_jitable
+def _borrowed_space(x):
+    outputs, uniforms = borrow(x.outputs), borrow(x.uniforms)
+    return Workspace(borrow(x.live), borrow(x.x), borrow(x.memory), borrow(x.scratch), outputs, uniforms)
+
+
+@register_jitable
+def _borrowed_dynamics(x):
+    parameters, prefix, state, rng = borrow(x.parameters), borrow(x.prefix), borrow(x.state), borrow(x.rng)
+    seen, reward = borrow(x.observation), borrow(x.reward)
+    return DynamicsArguments(x.reset, x.step, x.observe, parameters, prefix, state, rng, seen, reward, x.single)
 
 
 @kernel
@@ -168,6 +194,7 @@ def act(policy, lanes, space, settings, count, cursor):
 
     Writes samples, actions and the next memory. Returns DONE or a failure, of the row in cursor[FAILED].
     """
+    policy, lanes, space = _borrowed_policy(policy), _borrowed_lanes(lanes), _borrowed_space(space)
     forward = _to_forward(policy.forward, policy.parameters)
     sample = _to_sample(policy.sample, policy.parameters)
     return _act(forward, sample, policy, lanes, space, settings, count, cursor)
@@ -180,6 +207,8 @@ def play(policy, lanes, space, dynamics, record, settings, cursor):
     Returns a status. The arguments are the classes above. A row's next episode starts when the row has one left and
     none is open.
     """
+    policy, lanes, space = _borrowed_policy(policy), _borrowed_lanes(lanes), _borrowed_space(space)
+    dynamics = _borrowed_dynamics(dynamics)
     forward = _to_forward(policy.forward, policy.parameters)
     sample = _to_sample(policy.sample, policy.parameters)
     reset = _to_reset(dynamics.reset, policy.parameters)
@@ -191,12 +220,12 @@ def play(policy, lanes, space, dynamics, record, settings, cursor):
     while True:
         count = 0
         for r in range(rows.size):
-            row = rows[r]
-            if row.left == 0:
+            state = rows[r]
+            if state.left == 0:
                 continue
-            if settings[RECORD] != 0 and row.count == capacity:
+            if settings[RECORD] != 0 and state.count == capacity:
                 return FULL
-            if row.open == 0:
+            if state.open == 0:
                 _start(reset, observe, lanes, dynamics, record, r)
             live[count] = r
             count += 1
@@ -211,10 +240,10 @@ def play(policy, lanes, space, dynamics, record, settings, cursor):
             return status
         for m in range(count):
             r = live[m]
-            row = rows[r]
+            state = rows[r]
             cursor[FAILED] = r
             if settings[RECORD] != 0:
-                _record(lanes, record, r, row.count)
+                _record(lanes, record, r, state.count)
             status = _step(step, lanes, dynamics, r)
             if status == INVALID:
                 return BAD_ACTION
@@ -222,32 +251,34 @@ def play(policy, lanes, space, dynamics, record, settings, cursor):
             if not np.isfinite(reward):
                 return BAD_REWARD
             if settings[RECORD] != 0:
-                record.rewards[r, row.count] = reward
+                record.rewards[r, state.count] = reward
             _observe(observe, lanes, dynamics, r)
-            row.returns += reward
-            row.time += 1
-            row.count += 1
+            state.returns += reward
+            state.time += 1
+            state.count += 1
             terminated = status == TERMINATED
-            if terminated or row.time == limit:
+            if terminated or state.time == limit:
                 _end(lanes, record, r, terminated, not terminated, cursor)
-                row.episode += row.stride
-                row.left -= 1
-                row.open = 0
-            if row.count == segment:
-                row.left = 0
+                state.episode += state.stride
+                state.left -= 1
+                state.open = 0
+            if state.count == segment:
+                if state.open != 0:
+                    _end(lanes, record, r, False, False, cursor)
+                state.left = 0
         taken += count
 
 
 @register_jitable
 def _start(reset, observe, lanes, dynamics, record, r):
     """Begin the row's next episode."""
-    row = lanes.rows[r]
-    seed_generator(episode_seed(dynamics.prefix, row.environment, row.episode), dynamics.rng[r])
-    reset(dynamics.state[r], dynamics.rng[r], dynamics.parameters)
+    state = lanes.rows[r]
+    seed_generator(episode_seed(dynamics.prefix, state.environment, state.episode), row(dynamics.rng, r))
+    reset(row(dynamics.state, r), row(dynamics.rng, r), dynamics.parameters)
     _observe(observe, lanes, dynamics, r)
-    row.open = 1
-    row.time = 0
-    row.returns = 0.0
+    state.open = 1
+    state.time = 0
+    state.returns = 0.0
     for i in range(lanes.memory.shape[1]):
         lanes.memory[r, i] = 0
 
@@ -255,16 +286,16 @@ def _start(reset, observe, lanes, dynamics, record, r):
 @register_jitable
 def _step(step, lanes, dynamics, r):
     """Take the row's step with its action, rounded to the action space's dtype. Return the status."""
-    action = lanes.actions[r]
+    action = row(lanes.actions, r)
     if dynamics.single != 0:
         for i in range(action.size):
             action[i] = np.float32(action[i])
-    return step(dynamics.state[r], action, dynamics.rng[r], dynamics.parameters, dynamics.reward)
+    return step(row(dynamics.state, r), action, row(dynamics.rng, r), dynamics.parameters, dynamics.reward)
 
 
 @register_jitable
 def _observe(observe, lanes, dynamics, r):
-    observe(dynamics.state[r], dynamics.parameters, dynamics.observation, lanes.masks[r])
+    observe(row(dynamics.state, r), dynamics.parameters, dynamics.observation, row(lanes.masks, r))
     for i in range(dynamics.observation.size):
         lanes.observations[r, i] = dynamics.observation[i]
 
@@ -283,17 +314,17 @@ def _record(lanes, record, r, place):
 @register_jitable
 def _end(lanes, record, r, terminated, truncated, cursor):
     """Append the batch's part of the row's episode; the next part begins here."""
-    row, e = lanes.rows[r], cursor[ENDS]
+    state, e = lanes.rows[r], cursor[ENDS]
     end = record.ends[e]
-    end.row, end.episode, end.returns = r, row.episode, row.returns
-    end.length, end.first = row.count - row.begin, row.first
+    end.row, end.episode, end.returns = r, state.episode, state.returns
+    end.length, end.first = state.count - state.begin, state.first
     end.terminated, end.truncated = terminated, truncated
     for i in range(record.final.shape[1]):
         record.final[e, i] = lanes.observations[r, i]
     for i in range(record.memory.shape[1]):
         record.memory[e, i] = record.first_memory[r, i]
         record.first_memory[r, i] = 0
-    row.begin, row.first = row.count, 0
+    state.begin, state.first = state.count, 0
     cursor[ENDS] = e + 1
 
 
@@ -308,8 +339,8 @@ _to_observe = from_address(lambda real: signatures.OBSERVE)
 def draw(lanes, settings, key, count, live, uniforms):
     """Write the uniform numbers of the live rows' next actions into uniforms f8 [N, draws], for policies in torch."""
     for m in range(count):
-        row = lanes.rows[live[m]]
-        action_uniforms(key, row.environment, row.episode, row.time, uniforms[live[m], : settings[DRAWS]])
+        state = lanes.rows[live[m]]
+        action_uniforms(key, state.environment, state.episode, state.time, uniforms[live[m], : settings[DRAWS]])
 
 
 @kernel
@@ -319,8 +350,8 @@ def start_rows(lanes, dynamics, count, live, seeds):
     observe = _to_observe(dynamics.observe, dynamics.state)
     for m in range(count):
         r = live[m]
-        seed_generator(seeds[m], dynamics.rng[r])
-        reset(dynamics.state[r], dynamics.rng[r], dynamics.parameters)
+        seed_generator(seeds[m], row(dynamics.rng, r))
+        reset(row(dynamics.state, r), row(dynamics.rng, r), dynamics.parameters)
         _observe(observe, lanes, dynamics, r)
 
 

@@ -13,8 +13,9 @@ from pgexp.kernels import layout as numbers
 from pgexp.kernels.compilation import kernel
 from pgexp.kernels.elementary import sigmoid, tanh
 from pgexp.kernels.layout import ACTIVATION, FIRST, HEADER, INPUTS, KIND, LAYERS, LIMIT, OUTPUTS, RECORD, SECOND, WIDEST
+from pgexp.kernels.products import add_product
 
-_LEAK: Final = np.float32(0.01)  # slope of leaky ReLU below zero, PyTorch's default
+_LEAK: Final = 0.01  # slope of leaky ReLU below zero, PyTorch's default
 
 
 @kernel
@@ -62,29 +63,13 @@ def forward(parameters, layout, x, memory, scratch, outputs):
 
 @register_jitable
 def _dense(x, weight, bias, has_bias, out):
-    """Write ``x W + b``, four rows at a time; each sum runs over the inputs in order."""
-    rows, inputs = x.shape
-    width = weight.shape[1]
+    """Write ``x W + b``; each sum begins with the bias and runs over the inputs in order."""
+    rows, width = out.shape
+    zero = out.dtype.type(0)
     for m in range(rows):
         for j in range(width):
-            out[m, j] = bias[j] if has_bias else 0
-    m = 0
-    while m + 4 <= rows:
-        for i in range(inputs):
-            a, b, c, d = x[m, i], x[m + 1, i], x[m + 2, i], x[m + 3, i]
-            for j in range(width):
-                w = weight[i, j]
-                out[m, j] += a * w
-                out[m + 1, j] += b * w
-                out[m + 2, j] += c * w
-                out[m + 3, j] += d * w
-        m += 4
-    while m < rows:
-        for i in range(inputs):
-            a = x[m, i]
-            for j in range(width):
-                out[m, j] += a * weight[i, j]
-        m += 1
+            out[m, j] = bias[j] if has_bias else zero
+    add_product(x, weight, out)
 
 
 @register_jitable

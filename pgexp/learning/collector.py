@@ -25,7 +25,6 @@ class Collector:
         self._rollout.ask(self._episodes or 0, self._steps)
         for _ in self._rollout.play():
             pass
-        self._rollout.recording.close()
         return self._rollout.recording.batch()
 
     def position(self) -> Position:

@@ -92,12 +92,6 @@ class Recording:
         state["begin"], state["first"] = state["count"], 0
         cursor[acting.ENDS] = e + 1
 
-    def close(self) -> None:
-        """Append the parts of the episodes that are open, as a segment's end leaves them."""
-        rows = self._agent.rows
-        for row in np.flatnonzero(rows["count"] > rows["begin"]).tolist():
-            self.end(row, terminated=False, truncated=False)
-
     def batch(self) -> Batch:
         """Return a copy of what was recorded, row by row."""
         held, ends, counts = self.arguments, self.ends, self._agent.rows["count"]

@@ -197,6 +197,8 @@ class SteppedRollout(Rollout):
                 rows["left"][over] -= 1
                 rows["open"][over] = 0
             if rows["count"][live[0]] == segment:
+                for row in live[rows["open"][live] == 1].tolist():
+                    recording.end(row, terminated=False, truncated=False)
                 rows["left"][live] = 0
             yield
             live = live[rows["left"][live] > 0]

@@ -1,4 +1,4 @@
-"""Vectors of choices and of switches against torch's own and against their definition."""
+"""Multi-categorical and Bernoulli distributions compared with torch and their definitions."""
 
 import itertools
 
@@ -14,7 +14,7 @@ from torch.distributions import Independent, kl_divergence
 from pgexp.functional.distributions.bernoulli import Bernoulli
 from pgexp.functional.distributions.multi_categorical import MultiCategorical
 
-LARGEST = float(np.nextafter(np.float32(1), np.float32(0)))  # the largest noise there is
+LARGEST = 1 - 2.0**-53  # the largest uniform number
 
 
 def logits(*shape: int, seed: int = 0) -> Tensor:
@@ -40,28 +40,28 @@ class TestMultiCategorical:
         expected = sum(kl_divergence(p, q) for p, q in zip(before, after, strict=True))
         torch.testing.assert_close(MultiCategorical(counts).kl(old, new), expected)
 
-    def test_the_mode_is_each_components_largest_logit(self, counts: tuple[int, ...]) -> None:
+    def test_the_mode_is_the_largest_logit_of_each_component(self, counts: tuple[int, ...]) -> None:
         outputs = logits(20, sum(counts))
         expected = [[int(part.argmax()) for part in row.split(list(counts))] for row in outputs]
         assert MultiCategorical(counts).mode(outputs).tolist() == expected
 
-    def test_what_it_takes(self, counts: tuple[int, ...]) -> None:
+    def test_sizes(self, counts: tuple[int, ...]) -> None:
         assert MultiCategorical(counts).parameters == sum(counts)
-        assert MultiCategorical(counts).noise_size == len(counts)
+        assert MultiCategorical(counts).draws == len(counts)
 
 
-def test_each_component_has_its_own_noise() -> None:
+def test_each_component_has_its_own_uniform_number() -> None:
     outputs = torch.tensor([0.5, 0.5, 0.25, 0.5, 0.25]).log().expand(3, 5)
-    noise = torch.tensor([[0.0, 0.8], [0.6, 0.3], [LARGEST, 0.0]])
-    assert MultiCategorical((2, 3)).sample(outputs, noise).tolist() == [[0, 2], [1, 1], [1, 0]]
+    uniforms = torch.tensor([[0.0, 0.8], [0.6, 0.3], [LARGEST, 0.0]], dtype=torch.float64)
+    assert MultiCategorical((2, 3)).sample(outputs, uniforms).tolist() == [[0, 2], [1, 1], [1, 0]]
 
 
-def test_vectors_of_choices_come_as_often_as_they_are_probable() -> None:
-    # Pearson's chi-square over the 6 joint actions (5 degrees of freedom), at an error rate of 1e-8.
+def test_frequencies_of_choices_equal_their_probabilities() -> None:
+    # Chi-square test over the 6 joint actions (5 degrees of freedom), at an error rate of 1e-8.
     first, second, draws = np.array([0.3, 0.7]), np.array([0.2, 0.5, 0.3]), 100_000
     outputs = torch.from_numpy(np.log(np.concatenate([first, second]))).expand(draws, 5)
-    family = MultiCategorical((2, 3))
-    sampled = family.sample(outputs, torch.from_numpy(family.noise(np.random.default_rng(0), draws))).numpy()
+    uniforms = torch.from_numpy(np.random.default_rng(0).random((draws, 2)))
+    sampled = MultiCategorical((2, 3)).sample(outputs, uniforms).numpy()
     counts = np.bincount(3 * sampled[:, 0] + sampled[:, 1], minlength=6)
     assert stats.chisquare(counts, draws * np.outer(first, second).ravel()).pvalue > 1e-8
 
@@ -77,28 +77,29 @@ class TestBernoulli:
             action = torch.tensor(switches).expand(4, 3, size)
             torch.testing.assert_close(Bernoulli(size).log_prob(old, action), before.log_prob(action.double()))
 
-    def test_what_it_takes(self, size: int) -> None:
-        assert Bernoulli(size).parameters == Bernoulli(size).noise_size == size
+    def test_sizes(self, size: int) -> None:
+        assert Bernoulli(size).parameters == Bernoulli(size).draws == size
 
 
-def test_a_switch_is_on_where_the_noise_is_below_its_probability() -> None:
+def test_a_component_is_1_if_its_uniform_number_is_below_its_probability() -> None:
     outputs = torch.tensor([0.25 / 0.75, 1.0, 0.75 / 0.25]).log().expand(3, 3)
-    noise = torch.tensor([[0.24, 0.49, 0.74], [0.26, 0.51, 0.76], [0.0, LARGEST, 0.5]])
-    assert Bernoulli(3).sample(outputs, noise).tolist() == [[1, 1, 1], [0, 0, 0], [1, 0, 1]]
+    uniforms = torch.tensor([[0.24, 0.49, 0.74], [0.26, 0.51, 0.76], [0.0, LARGEST, 0.5]], dtype=torch.float64)
+    assert Bernoulli(3).sample(outputs, uniforms).tolist() == [[1, 1, 1], [0, 0, 0], [1, 0, 1]]
     assert Bernoulli(3).mode(outputs[0]).tolist() == [0, 0, 1]
 
 
-def test_what_is_certain_always_comes() -> None:
-    for noise in (0.0, LARGEST):
-        sampled = Bernoulli(2).sample(torch.tensor([-200.0, 200.0]), torch.tensor([noise, noise]))
+def test_certain_components_are_always_sampled() -> None:
+    for uniform in (0.0, LARGEST):
+        uniforms = torch.tensor([uniform, uniform], dtype=torch.float64)
+        sampled = Bernoulli(2).sample(torch.tensor([-200.0, 200.0]), uniforms)
         assert sampled.tolist() == [0, 1]
 
 
-def test_switches_come_as_often_as_they_are_probable_and_independently() -> None:
-    # Pearson's chi-square over the 4 joint actions (3 degrees of freedom), at an error rate of 1e-8.
+def test_components_are_independent_and_frequencies_equal_probabilities() -> None:
+    # Chi-square test over the 4 joint actions (3 degrees of freedom), at an error rate of 1e-8.
     p, q, draws = 0.1, 0.6, 100_000
     outputs = torch.logit(torch.tensor([p, q])).expand(draws, 2)
-    sampled = Bernoulli(2).sample(outputs, torch.from_numpy(Bernoulli(2).noise(np.random.default_rng(0), draws)))
+    sampled = Bernoulli(2).sample(outputs, torch.from_numpy(np.random.default_rng(0).random((draws, 2))))
     counts = np.bincount((2 * sampled[:, 0] + sampled[:, 1]).numpy(), minlength=4)
     expected = np.array([(1 - p) * (1 - q), (1 - p) * q, p * (1 - q), p * q])
     assert stats.chisquare(counts, draws * expected).pvalue > 1e-8

@@ -1,4 +1,4 @@
-"""The categorical distribution against torch's own, against finite differences, and against its definition."""
+"""The categorical distribution compared with torch, finite differences and its definition."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pgexp.functional.distributions.categorical import Categorical
 
-LARGEST = float(np.nextafter(np.float32(1), np.float32(0)))  # the largest noise there is
+LARGEST = 1 - 2.0**-53  # the largest uniform number
 
 
 def logits(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
@@ -16,7 +16,7 @@ def logits(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Te
 
 
 def of(*probabilities: float) -> Tensor:
-    return torch.tensor(probabilities, dtype=torch.float32).log()
+    return torch.tensor(probabilities, dtype=torch.float64).log()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
@@ -45,79 +45,79 @@ class TestAgainstTorch:
         assert torch.autograd.gradcheck(distribution.entropy, outputs)
         assert torch.autograd.gradcheck(distribution.kl, (outputs, other))
 
-    def test_what_it_takes(self, count: int) -> None:
+    def test_sizes(self, count: int) -> None:
         assert Categorical(count).parameters == count
-        assert Categorical(count).noise_size == 1
+        assert Categorical(count).draws == 1
 
 
-def test_entropy_is_largest_for_equal_logits_and_nothing_for_certainty() -> None:
+def test_entropy_of_equal_logits_and_of_certainty() -> None:
     entropy = Categorical(4).entropy(torch.tensor([[1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 200.0, 0.0]]))
     assert entropy.tolist() == pytest.approx([np.log(4), 0.0])
 
 
-def test_the_divergence_of_old_from_new_is_the_sum_over_old() -> None:
+def test_the_divergence_weights_by_the_old_probabilities() -> None:
     # KL((1/2, 1/2) || (1/4, 3/4)) = log 2 / 2 + log(2/3) / 2
     kl = Categorical(2).kl(of(0.5, 0.5), of(0.25, 0.75)).item()
     assert kl == pytest.approx(0.5 * np.log(2) + 0.5 * np.log(2 / 3))
     assert kl != pytest.approx(Categorical(2).kl(of(0.25, 0.75), of(0.5, 0.5)).item(), rel=1e-3)
 
 
-def test_a_divergence_is_positive_and_nothing_between_equals() -> None:
+def test_a_divergence_is_positive_and_0_between_equals() -> None:
     old, new = logits(1_000, 5, seed=1), logits(1_000, 5, seed=2)
     assert Categorical(5).kl(old, new).min() > 0
     assert Categorical(5).kl(old, old).abs().max() == 0
     torch.testing.assert_close(Categorical(5).kl(old, old + 7.0), torch.zeros(1_000, dtype=torch.float64))
 
 
-def test_the_mode_is_the_largest_logit_and_of_equals_the_first() -> None:
+def test_the_mode_is_the_first_of_the_largest_logits() -> None:
     outputs = torch.tensor([[0.0, 2.0, 1.0], [3.0, 3.0, 3.0], [0.0, 1.0, 1.0]])
     assert Categorical(3).mode(outputs).tolist() == [1, 0, 1]
 
 
 class TestSample:
-    """The action is the inverse of the cumulative probability at the noise."""
+    """The action is the inverse of the cumulative probability."""
 
     @pytest.mark.parametrize(
-        ("noise", "action"),
-        [(0.0, 0), (0.249, 0), (0.25, 1), (0.749, 1), (0.75, 2), (0.999, 2), (LARGEST, 2)],
+        ("uniform", "action"),
+        [(0.0, 0), (0.25 - 1e-9, 0), (0.25 + 1e-9, 1), (0.75 - 1e-9, 1), (0.75 + 1e-9, 2), (0.999, 2), (LARGEST, 2)],
     )
-    def test_the_action_is_where_the_cumulative_probability_passes_the_noise(self, noise: float, action: int) -> None:
-        assert Categorical(3).sample(of(0.25, 0.5, 0.25), torch.tensor([noise])).item() == action
+    def test_the_cumulative_probability_of_the_action_exceeds_the_uniform_number(
+        self, uniform: float, action: int
+    ) -> None:
+        uniforms = torch.tensor([uniform], dtype=torch.float64)
+        assert Categorical(3).sample(of(0.25, 0.5, 0.25), uniforms).item() == action
 
-    def test_each_row_has_its_own_noise(self) -> None:
+    def test_a_uniform_number_at_a_cumulative_probability_gives_the_next_action(self) -> None:
+        uniforms = torch.tensor([0.0, 0.25 - 2.0**-54, 0.25, 0.5, 0.75, LARGEST], dtype=torch.float64)
+        sampled = Categorical(4).sample(torch.zeros(6, 4), uniforms.unsqueeze(-1))
+        assert sampled.tolist() == [0, 0, 1, 2, 3, 3]
+
+    def test_each_row_has_its_own_uniform_number(self) -> None:
         outputs = torch.stack([of(0.25, 0.5, 0.25), of(0.5, 0.25, 0.25)]).expand(2, 2, 3)
-        noise = torch.tensor([[0.3, 0.3], [0.8, 0.6]]).unsqueeze(-1)
-        assert Categorical(3).sample(outputs, noise).tolist() == [[1, 0], [2, 1]]
+        uniforms = torch.tensor([[0.3, 0.3], [0.8, 0.6]], dtype=torch.float64).unsqueeze(-1)
+        assert Categorical(3).sample(outputs, uniforms).tolist() == [[1, 0], [2, 1]]
 
-    def test_a_certain_action_is_always_taken(self) -> None:
-        noise = torch.tensor([[0.0], [0.5], [LARGEST]])
+    def test_a_certain_action_is_always_sampled(self) -> None:
+        uniforms = torch.tensor([[0.0], [0.5], [LARGEST]], dtype=torch.float64)
         for action in range(3):
-            outputs = torch.full((3, 3), -200.0).index_fill(1, torch.tensor([action]), 0.0)
-            assert Categorical(3).sample(outputs, noise).tolist() == [action] * 3
+            outputs = torch.full((3, 3), -1e9).index_fill(1, torch.tensor([action]), 0.0)
+            assert Categorical(3).sample(outputs, uniforms).tolist() == [action] * 3
 
     @pytest.mark.parametrize("count", [3, 5, 18])
-    def test_an_action_of_no_probability_is_never_taken(self, count: int) -> None:
+    def test_an_action_of_probability_0_is_never_sampled(self, count: int) -> None:
         outputs = logits(5_000, count, dtype=torch.float32)
-        outputs[:, [0, -1]] = -200.0
-        assert torch.softmax(outputs, -1)[:, [0, -1]].max() == 0
-        for noise in (0.0, LARGEST):
-            sampled = Categorical(count).sample(outputs, torch.full((5_000, 1), noise))
+        outputs[:, [0, -1]] = -1e9
+        assert torch.softmax(outputs.double(), -1)[:, [0, -1]].max() == 0
+        for uniform in (0.0, LARGEST):
+            sampled = Categorical(count).sample(outputs, torch.full((5_000, 1), uniform, dtype=torch.float64))
             assert sampled.min() > 0
             assert sampled.max() < count - 1
 
-    def test_actions_come_as_often_as_they_are_probable(self) -> None:
-        # Pearson's chi-square on 3 degrees of freedom, at an error rate of 1e-8.
+    def test_frequencies_of_actions_equal_their_probabilities(self) -> None:
+        # Chi-square test with 3 degrees of freedom, at an error rate of 1e-8.
         probabilities, draws = np.array([0.1, 0.2, 0.3, 0.4]), 100_000
-        noise = torch.from_numpy(Categorical(4).noise(np.random.default_rng(0), draws))
-        sampled = Categorical(4).sample(of(*probabilities).expand(draws, 4), noise)
+        uniforms = torch.from_numpy(np.random.default_rng(0).random((draws, 1)))
+        sampled = Categorical(4).sample(of(*probabilities).expand(draws, 4), uniforms)
         counts = np.bincount(sampled.numpy(), minlength=4)
         statistic = ((counts - draws * probabilities) ** 2 / (draws * probabilities)).sum()
         assert statistic < chi2.isf(1e-8, df=3)
-
-    def test_noise_is_uniform_below_one_and_of_its_generator(self) -> None:
-        noise = Categorical(4).noise(np.random.default_rng(5), 1_000)
-        assert noise.shape == (1_000, 1)
-        assert noise.dtype == np.float32
-        assert noise.min() >= 0
-        assert noise.max() < 1
-        assert noise.ravel().tolist() == np.random.default_rng(5).random(1_000, dtype=np.float32).tolist()

@@ -1,6 +1,6 @@
-"""What holds of every family: each number is the expectation that it is named for, and its derivatives are right.
+"""Properties of all distributions: expectations, derivatives, independent components, precision.
 
-Expectations are sums over all actions, or quadratures under SciPy's densities: nothing of the family under test.
+Expectations are sums over all actions or quadratures under SciPy's densities, independent of the code under test.
 """
 
 import itertools
@@ -25,7 +25,7 @@ from pgexp.functional.distributions.squashed_gaussian import SquashedGaussian
 
 Floats = NDArray[np.float64]
 Rule = tuple[Floats, Floats]
-"""A component's values, and the weight of each in an expectation."""
+"""Values of a component and their weights in an expectation."""
 
 
 def normal_rules(parameters: Floats) -> list[Rule]:
@@ -49,7 +49,7 @@ def choice_rules(*counts: int) -> Callable[[Floats], list[Rule]]:
 
 
 class Case(NamedTuple):
-    """A family, its parts a component each, the rules of its expectations, and what its parameters are drawn from."""
+    """A family, one part per component, the rules of its expectations, and the range of its parameters."""
 
     family: Distribution
     parts: Sequence[tuple[Distribution, list[int]]]
@@ -99,9 +99,14 @@ vectors = {name: case for name, case in CASES.items() if case.vector}
 each_vector = pytest.mark.parametrize("case", vectors.values(), ids=vectors.keys())
 
 
+def uniforms(draws: int, *shape: int, seed: int = 0) -> Tensor:
+    """Return uniform numbers [*shape, draws] in float64."""
+    return torch.from_numpy(np.random.default_rng(seed).random((*shape, draws)))
+
+
 def actions(case: Case, parameters: Tensor) -> Tensor:
-    noise = torch.from_numpy(case.family.noise(np.random.default_rng(0), parameters[..., 0].numel()))
-    return case.family.sample(parameters, noise.reshape(*parameters.shape[:-1], -1))
+    """Return sampled actions."""
+    return case.family.sample(parameters, uniforms(case.family.draws, *parameters.shape[:-1]))
 
 
 @each_case
@@ -122,7 +127,7 @@ class TestExpectations:
             torch.testing.assert_close(kl, (weight * (log_old - log_new)).sum(), rtol=1e-8, atol=1e-10)
             assert kl != pytest.approx(case.family.kl(new, old).item(), rel=1e-3)
 
-    def test_the_score_has_no_mean_and_its_covariance_is_the_divergences_curvature(self, case: Case) -> None:
+    def test_the_score_has_mean_0_and_the_curvature_of_the_divergence_as_covariance(self, case: Case) -> None:
         parameters = case.parameters()
         action, weight = case.expectation(parameters)
         each = parameters.repeat(len(weight), 1).requires_grad_()
@@ -131,7 +136,7 @@ class TestExpectations:
         curvature = torch.autograd.functional.hessian(lambda x: case.family.kl(parameters, x), parameters)
         torch.testing.assert_close(curvature, score.T @ (weight.unsqueeze(-1) * score), rtol=1e-8, atol=1e-10)
 
-    def test_the_divergence_is_flat_and_nothing_between_equals(self, case: Case) -> None:
+    def test_the_divergence_and_its_gradient_are_0_between_equals(self, case: Case) -> None:
         old, new = case.parameters(50), case.parameters(50).requires_grad_()
         kl = case.family.kl(old, new)
         kl.sum().backward()
@@ -157,7 +162,7 @@ class TestDerivatives:
 
 @each_vector
 class TestComponents:
-    """Components are independent: what is told of a vector is the sum of what is told of each, never their mean."""
+    """Components are independent: log-probability, entropy and divergence are sums over components, not means."""
 
     def test_log_probability_entropy_and_divergence_are_sums(self, case: Case) -> None:
         old, new = case.parameters(5), case.parameters(5, seed=1)
@@ -171,16 +176,16 @@ class TestComponents:
 
     def test_samples_and_modes_are_each_components_own(self, case: Case) -> None:
         parameters = case.parameters(5)
-        noise = torch.from_numpy(case.family.noise(np.random.default_rng(1), 5))
-        sampled, mode = case.family.sample(parameters, noise), case.family.mode(parameters)
+        own_draws = uniforms(case.family.draws, 5, seed=1)
+        sampled, mode = case.family.sample(parameters, own_draws), case.family.mode(parameters)
         for d, (part, own) in enumerate(case.parts):
-            assert torch.equal(part.sample(parameters[:, own], noise[:, d : d + 1]), sampled[:, d : d + 1])
+            assert torch.equal(part.sample(parameters[:, own], own_draws[:, d : d + 1]), sampled[:, d : d + 1])
             assert torch.equal(part.mode(parameters[:, own]), mode[:, d : d + 1])
 
     def test_a_vector_of_one_component_keeps_its_axis(self, case: Case) -> None:
         part, own = case.parts[0]
         parameters = case.parameters(4, 3)[..., own]
-        action = part.sample(parameters, torch.full((4, 3, 1), 0.5))
+        action = part.sample(parameters, torch.full((4, 3, 1), 0.5, dtype=torch.float64))
         assert action.shape == part.mode(parameters).shape == (4, 3, 1)
         assert part.log_prob(parameters, action).shape == (4, 3)
         assert part.entropy(parameters).shape == part.kl(parameters, parameters).shape == (4, 3)
@@ -209,14 +214,8 @@ def test_results_have_the_parameters_precision_and_actions_of_countable_families
 
 
 @each_case
-def test_noise_is_a_draw_a_row_in_float32_and_of_its_generator(case: Case) -> None:
-    noise = case.family.noise(np.random.default_rng(5), 1_000)
-    size = len(case.parts)
-    assert case.family.noise_size == size
-    assert noise.shape == (1_000, size)
-    assert noise.dtype == np.float32
-    assert np.array_equal(noise, case.family.noise(np.random.default_rng(5), 1_000))
-    assert len(np.unique(noise)) > 990 * size
+def test_each_component_takes_one_uniform_number(case: Case) -> None:
+    assert case.family.draws == len(case.parts)
 
 
 EXTREMES = {
@@ -235,9 +234,8 @@ def test_numbers_and_gradients_are_finite_for_extreme_parameters(name: str, dtyp
     family = CASES[name].family
     choice = np.random.default_rng(0).choice(EXTREMES[name], size=(2, 400, family.parameters))
     old, new = torch.from_numpy(choice).to(dtype).requires_grad_().unbind()
-    noise = torch.from_numpy(family.noise(np.random.default_rng(1), 400))
     with torch.no_grad():
-        sampled, mode = family.sample(old, noise), family.mode(old)
+        sampled, mode = family.sample(old, uniforms(family.draws, 400, seed=1)), family.mode(old)
     for action in (sampled, mode):
         assert action.isfinite().all()
         results = family.log_prob(old, action), family.log_prob(new, action), family.entropy(old), family.kl(old, new)

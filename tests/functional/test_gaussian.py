@@ -1,4 +1,4 @@
-"""The Gaussian and what is squashed of it, against torch's own, SciPy's integrals and their closed forms."""
+"""The Gaussian and the squashed Gaussian compared with torch, SciPy's integrals and closed forms."""
 
 import math
 from itertools import pairwise
@@ -26,6 +26,11 @@ def joined(mean: float, std: float, dtype: torch.dtype = torch.float64) -> Tenso
     return torch.tensor([mean, math.log(std)], dtype=dtype)
 
 
+def probabilities(*z: float) -> Tensor:
+    """Return the uniform numbers whose standard normal quantiles are z."""
+    return torch.from_numpy(stats.norm.cdf(z))
+
+
 def normal(parameters: Tensor) -> Independent:
     mean, log_std = parameters.chunk(2, -1)
     return Independent(Normal(mean, log_std.exp()), 1)
@@ -39,21 +44,21 @@ class TestGaussian:
         torch.testing.assert_close(Gaussian(size).entropy(old), normal(old).entropy())
         torch.testing.assert_close(Gaussian(size).kl(old, new), kl_divergence(normal(old), normal(new)))
 
-    def test_what_it_takes(self, size: int) -> None:
+    def test_sizes(self, size: int) -> None:
         assert Gaussian(size).parameters == SquashedGaussian(size).parameters == 2 * size
-        assert Gaussian(size).noise_size == SquashedGaussian(size).noise_size == size
+        assert Gaussian(size).draws == SquashedGaussian(size).draws == size
 
 
-def test_the_parameters_are_the_means_and_then_the_logarithms_of_the_deviations() -> None:
+def test_the_parameters_are_means_then_logarithms_of_deviations() -> None:
     parameters = torch.tensor([1.0, -2.0, math.log(3.0), math.log(0.5)])
-    assert Gaussian(2).sample(parameters, torch.tensor([1.0, -2.0])).tolist() == pytest.approx([4.0, -3.0])
+    assert Gaussian(2).sample(parameters, probabilities(1.0, -2.0)).tolist() == pytest.approx([4.0, -3.0])
     assert Gaussian(2).mode(parameters).tolist() == [1.0, -2.0]
     # By hand: the density at the mean is 1 / ((2 pi) (3) (1/2)).
     log_prob = Gaussian(2).log_prob(parameters, torch.tensor([1.0, -2.0])).item()
     assert log_prob == pytest.approx(-math.log(2 * math.pi * 1.5))
 
 
-def test_a_divergence_as_small_as_a_rounding_error_is_not_lost_in_single_precision() -> None:
+def test_a_tiny_divergence_keeps_single_precision() -> None:
     # (exp(2 d) - 1 - 2 d) / 2 = d^2 + 2 d^3 / 3 + ...; the rounding of 1 + 2 d is larger than that.
     d = 1e-4
     kl = Gaussian(1).kl(torch.tensor([0.0, d]), torch.tensor([0.0, 0.0])).item()
@@ -61,10 +66,10 @@ def test_a_divergence_as_small_as_a_rounding_error_is_not_lost_in_single_precisi
 
 
 def test_samples_are_normal() -> None:
-    # Kolmogorov and Smirnov's test on each component, at an error rate of 1e-8.
+    # Kolmogorov-Smirnov test of each component at an error rate of 1e-8.
     parameters, draws = torch.tensor([1.0, -2.0, math.log(0.3), math.log(4.0)]), 20_000
-    noise = torch.from_numpy(Gaussian(2).noise(np.random.default_rng(0), draws))
-    sampled = Gaussian(2).sample(parameters.expand(draws, 4), noise).numpy()
+    uniforms = torch.from_numpy(np.random.default_rng(0).random((draws, 2)))
+    sampled = Gaussian(2).sample(parameters.expand(draws, 4), uniforms).numpy()
     assert stats.kstest(sampled[:, 0], stats.norm(1.0, 0.3).cdf).pvalue > 1e-8
     assert stats.kstest(sampled[:, 1], stats.norm(-2.0, 4.0).cdf).pvalue > 1e-8
     assert abs(np.corrcoef(sampled.T)[0, 1]) < 6 / draws**0.5  # fails by chance with 2e-9
@@ -79,7 +84,7 @@ class TestSquashed:
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     @pytest.mark.parametrize("u", [-20.0, -3.0, 0.0, 3.0, 20.0])
-    def test_the_slope_is_right_where_tanh_rounds_to_one(self, u: float, dtype: torch.dtype) -> None:
+    def test_the_log_density_is_right_if_tanh_rounds_to_one(self, u: float, dtype: torch.dtype) -> None:
         # log(1 - tanh(u)^2) = 2 log 2 - 2 |u| - 2 log(1 + exp(-2 |u|))
         slope = 2 * math.log(2) - 2 * abs(u) - 2 * math.log1p(math.exp(-2 * abs(u)))
         expected = stats.norm(1.0, 2.0).logpdf(u) - slope
@@ -123,14 +128,14 @@ class TestSquashed:
         old, new = drawn(6, 4), drawn(6, 4, seed=1)
         torch.testing.assert_close(SquashedGaussian(2).kl(old, new), kl_divergence(normal(old), normal(new)))
 
-    def test_what_is_sampled_and_scored_is_not_squashed(self) -> None:
+    def test_the_sample_and_the_mode_are_not_squashed(self) -> None:
         parameters = torch.tensor([1.0, math.log(2.0)])
-        assert SquashedGaussian(1).sample(parameters, torch.tensor([3.0])).tolist() == pytest.approx([7.0])
+        assert SquashedGaussian(1).sample(parameters, probabilities(3.0)).tolist() == pytest.approx([7.0])
         assert SquashedGaussian(1).mode(parameters).tolist() == [1.0]
 
     def test_squashed_samples_have_the_squashed_density(self) -> None:
-        # Kolmogorov and Smirnov's test at an error rate of 1e-8; the cumulative density is P(u <= atanh a).
+        # Kolmogorov-Smirnov test at an error rate of 1e-8; the cumulative density is P(u <= atanh a).
         draws = 20_000
-        noise = torch.from_numpy(SquashedGaussian(1).noise(np.random.default_rng(0), draws))
-        sampled = SquashedGaussian(1).sample(joined(0.3, 0.8).expand(draws, 2), noise).tanh()[:, 0].numpy()
+        uniforms = torch.from_numpy(np.random.default_rng(0).random((draws, 1)))
+        sampled = SquashedGaussian(1).sample(joined(0.3, 0.8).expand(draws, 2), uniforms).tanh()[:, 0].numpy()
         assert stats.kstest(sampled, lambda a: stats.norm(0.3, 0.8).cdf(np.arctanh(a))).pvalue > 1e-8

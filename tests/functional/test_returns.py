@@ -1,4 +1,4 @@
-"""Returns of ragged batches: each episode by itself, backwards from its tail."""
+"""Returns of ragged batches."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgexp.functional.arrays import Floats, Ints
-from pgexp.functional.returns import discounted_sums, episode_sums, lambda_returns, n_step_returns, starts, times
+from pgexp.functional.returns import (
+    discounted_sums,
+    episode_sums,
+    lambda_returns,
+    n_step_returns,
+    powers,
+    starts,
+    times,
+)
 
 
 def floats(*values: float) -> Floats:
@@ -22,12 +30,12 @@ def test_the_return_to_go_of_one_episode() -> None:
     assert discounted_sums(floats(1, 2, 3), ints(3), 0.5, floats(0)).tolist() == [2.75, 3.5, 3.0]
 
 
-def test_no_return_leaks_across_an_episodes_end() -> None:
+def test_returns_do_not_cross_the_end_of_an_episode() -> None:
     together = discounted_sums(floats(1, 2, 3, 100, 200), ints(3, 2), 0.5, floats(0, 0))
     assert together.tolist() == [2.75, 3.5, 3.0, 200.0, 200.0]
 
 
-def test_a_tail_is_discounted_from_the_last_step_on() -> None:
+def test_a_tail_is_discounted_from_the_last_step() -> None:
     # 3 + .5 * 8 = 7; 2 + .5 * 7 = 5.5; 1 + .5 * 5.5 = 3.75; the other episode's tail is 0
     sums = discounted_sums(floats(1, 2, 3, 4), ints(3, 1), 0.5, floats(8, 0))
     assert sums.tolist() == [3.75, 5.5, 7.0, 4.0]
@@ -37,7 +45,7 @@ def test_without_discount_a_return_is_the_plain_sum() -> None:
     assert discounted_sums(floats(1, 2, 3, 4), ints(3, 1), 1.0, floats(10, 0)).tolist() == [16.0, 15.0, 13.0, 4.0]
 
 
-def test_with_discount_zero_a_return_is_the_steps_reward() -> None:
+def test_with_discount_0_a_return_is_the_reward_of_its_step() -> None:
     assert discounted_sums(floats(1, 2, 3, 4), ints(3, 1), 0.0, floats(10, 10)).tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
@@ -45,7 +53,7 @@ def test_an_episode_of_one_step() -> None:
     assert discounted_sums(floats(-2), ints(1), 0.9, floats(10)).tolist() == [7.0]
 
 
-def test_no_steps_have_no_returns() -> None:
+def test_an_empty_batch_has_no_returns() -> None:
     assert discounted_sums(floats(), ints(), 0.9, floats()).shape == (0,)
     assert episode_sums(floats(), ints()).shape == (0,)
 
@@ -55,21 +63,21 @@ def test_ranks_are_asserted() -> None:
         discounted_sums(np.ones((2, 2)), ints(2), 0.9, floats(0))
 
 
-def test_an_episodes_returns_do_not_depend_on_its_neighbours_to_the_last_bit() -> None:
+def test_returns_of_an_episode_do_not_depend_on_other_episodes_bit_for_bit() -> None:
     rewards = np.random.default_rng(0).normal(size=37)
     alone = discounted_sums(rewards[7:20], ints(13), 0.97, floats(0.3))
     among = discounted_sums(rewards, ints(1, 6, 13, 17), 0.97, floats(1, np.nan, 0.3, np.inf))
     assert among[7:20].tolist() == alone.tolist()
 
 
-def test_rewards_are_left_as_they_are() -> None:
+def test_rewards_are_not_changed() -> None:
     rewards = floats(1, 2, 3)
     discounted_sums(rewards, ints(3), 0.5, floats(1))
     assert rewards.tolist() == [1.0, 2.0, 3.0]
 
 
 Episodes = list[tuple[list[float], float]]
-"""Rewards and tail of each."""
+"""Rewards and tail of each episode."""
 VALUES = st.floats(-1e3, 1e3)
 
 
@@ -99,7 +107,7 @@ def test_sums_starts_and_times_of_episodes() -> None:
 
 
 class TestWithValues:
-    """Two episodes, of three steps and of one, by hand: gamma = 1/2; the first is cut where V is 8, the second ends."""
+    """Two episodes of three steps and one step: gamma = 1/2, the first is cut at V = 8, the second terminates."""
 
     REWARDS, LENGTHS = np.array([1.0, 2.0, 4.0, 3.0]), np.array([3, 1])
     VALUES, TAILS = np.array([2.0, 6.0, 10.0, 5.0]), np.array([8.0, 0.0])
@@ -112,18 +120,18 @@ class TestWithValues:
     def steps(self, n: int) -> list[float]:
         return n_step_returns(self.REWARDS, self.LENGTHS, self.VALUES, self.TAILS, 0.5, n).tolist()
 
-    def test_the_advantage_sums_errors_that_fade_by_gamma_lambda(self) -> None:
+    def test_the_advantage_discounts_errors_by_gamma_lambda(self) -> None:
         half = [2 + 1 / 4 - 2 / 16, 1 - 2 / 4, -2.0, -2.0]
         assert self.lambdas(0.5) == pytest.approx([v + a for v, a in zip(self.VALUES, half, strict=True)])
 
-    def test_lambda_0_and_one_step_are_the_same(self) -> None:
+    def test_lambda_0_equals_one_step(self) -> None:
         assert self.lambdas(0.0) == pytest.approx([4.0, 7.0, 8.0, 3.0])
         assert self.steps(1) == pytest.approx([4.0, 7.0, 8.0, 3.0])
 
-    def test_two_steps_look_two_rewards_ahead_where_there_are_two(self) -> None:
+    def test_two_steps_use_two_rewards_if_there_are_two(self) -> None:
         assert self.steps(2) == pytest.approx([1 + 2 / 2 + 10 / 4, 2 + 4 / 2 + 8 / 4, 8.0, 3.0])
 
-    def test_lambda_1_and_more_steps_than_there_are_give_the_return_to_go(self) -> None:
+    def test_lambda_1_and_many_steps_give_the_return_to_go(self) -> None:
         assert self.lambdas(1.0) == pytest.approx(self.TO_GO)
         assert self.steps(3) == pytest.approx(self.TO_GO)
         assert self.steps(100) == pytest.approx(self.TO_GO)
@@ -142,3 +150,10 @@ class TestWithValues:
                 expected.append(seen + 0.9 ** (last - t) * later[last])
             begin += length
         assert n_step_returns(rewards, lengths, values, tails, 0.9, n).tolist() == pytest.approx(expected)
+
+
+def test_powers() -> None:
+    assert powers(0.5, 4).tolist() == [1.0, 0.5, 0.25, 0.125]
+    assert powers(0.0, 3).tolist() == [1.0, 0.0, 0.0]
+    assert powers(0.9, 0).tolist() == []
+    np.testing.assert_allclose(powers(0.99, 1_000), 0.99 ** np.arange(1_000), rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Conjugate gradient against NumPy's solution."""
+"""Conjugate gradient compared with NumPy's solution."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def positive(size: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [1, 2, 10])
-def test_it_solves_in_as_many_iterations_as_there_are_unknowns(size: int) -> None:
+def test_it_solves_linear_systems(size: int) -> None:
     matrix, b = positive(size, size), np.random.default_rng(9).normal(size=size)
     found = conjugate_gradient(lambda v: torch.from_numpy(matrix) @ v, torch.from_numpy(b), 3 * size, 1e-12)
     np.testing.assert_allclose(found.numpy(), np.linalg.solve(matrix, b), rtol=1e-6)
@@ -26,7 +26,7 @@ def test_one_iteration_is_the_steepest_descent_step() -> None:
     assert found.tolist() == pytest.approx([2 / 5, 2 / 5])  # |b|^2 / (b A b) = 2 / 5
 
 
-def test_it_ends_where_the_residual_is_small_enough() -> None:
+def test_it_stops_if_the_residual_is_below_the_tolerance() -> None:
     products = []
 
     def product(v: torch.Tensor) -> torch.Tensor:
@@ -39,5 +39,5 @@ def test_it_ends_where_the_residual_is_small_enough() -> None:
     assert np.linalg.norm(np.diag([1.0, 1.1, 1.2]) @ x.numpy() - b.numpy()) <= 0.05 * np.sqrt(3)
 
 
-def test_of_nothing_it_finds_nothing() -> None:
+def test_the_solution_for_zeros_is_zeros() -> None:
     assert conjugate_gradient(lambda v: v, torch.zeros(4), 10, 1e-6).tolist() == [0.0] * 4

@@ -1,4 +1,4 @@
-"""Losses and gradients: the loss's gradient is the sum of scores; clipping scales a norm and not elements."""
+"""Losses, norms of gradients, and clipping."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def test_the_loss_is_minus_the_weighted_sum_over_the_divisor() -> None:
     assert loss.item() == -(-3.0 + 2.0 - 2.0) / 2
 
 
-def test_the_losss_gradient_is_minus_the_sum_of_weighted_scores() -> None:
+def test_the_gradient_of_the_loss_is_minus_the_sum_of_weighted_scores() -> None:
     # The score of a softmax, d log p_a / d logits, is onehot(a) - p.
     logits = torch.tensor([[0.0, 1.0, 2.0], [0.5, 0.0, -0.5]], dtype=torch.float64, requires_grad=True)
     actions, advantage = [2, 0], [3.0, -1.0]
@@ -41,16 +41,16 @@ def test_ranks_are_asserted(shape: tuple[int, ...]) -> None:
 
 
 def test_the_norm_is_of_all_gradients_as_one_vector() -> None:
-    assert gradient_norm([torch.tensor([[3.0, 0.0]]), torch.tensor([4.0]), torch.tensor(12.0)]).item() == 13.0
+    assert gradient_norm([torch.tensor([[3.0, 0.0]]), torch.tensor([4.0]), torch.tensor(12.0)]) == 13.0
 
 
-def test_norm_and_clipping_are_those_of_torch() -> None:
+def test_norm_and_clipping_equal_torch() -> None:
     generator = torch.Generator().manual_seed(0)
     parameters = [torch.zeros(shape, dtype=torch.float64, requires_grad=True) for shape in ((4, 3), (3,), (3, 1))]
     for parameter in parameters:
         parameter.grad = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
     ours = [parameter.grad.clone() for parameter in parameters]
-    norm = gradient_norm(ours).item()
+    norm = gradient_norm(ours)
     clip_gradients(ours, norm, 0.5)
     theirs = torch.nn.utils.clip_grad_norm_(parameters, 0.5)
     assert norm == pytest.approx(theirs.item(), rel=1e-12)
@@ -61,14 +61,14 @@ def test_norm_and_clipping_are_those_of_torch() -> None:
 def test_clipping_keeps_the_direction() -> None:
     gradients = [torch.tensor([30.0, 0.3]), torch.tensor([-40.0])]
     before = torch.cat([gradient.clone() for gradient in gradients])
-    clip_gradients(gradients, gradient_norm(gradients).item(), 1.0)
+    clip_gradients(gradients, gradient_norm(gradients), 1.0)
     after = torch.cat(gradients)
     assert after.norm().item() == pytest.approx(1.0)
     torch.testing.assert_close(after / after.norm(), before / before.norm())
     assert after[1].item() == pytest.approx(0.3 / 50, rel=1e-3)  # a small element shrinks with the large ones
 
 
-def test_a_gradient_within_the_norm_is_left_alone() -> None:
+def test_a_gradient_within_the_norm_is_not_changed() -> None:
     gradients = [torch.tensor([3.0, 4.0])]
     clip_gradients(gradients, 5.0, 5.0)
     assert gradients[0].tolist() == [3.0, 4.0]

@@ -1,4 +1,4 @@
-"""A tree holds what a value was, to the bit; a value set back from it is that again, and nothing else is taken."""
+"""Trees captured from values and restored bit for bit."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,7 +24,7 @@ DTYPES = [torch.float32, torch.float64]
 
 @dataclass
 class Pair:
-    """A dataclass that holds others."""
+    """A dataclass with fields of several types."""
 
     number: float
     moments: Moments
@@ -32,7 +32,7 @@ class Pair:
 
 
 def optimizer_of(name: str, parameters: list[Tensor], **changed: Any) -> torch.optim.Optimizer:
-    """Return an optimizer as its YAML has it."""
+    """Return an optimizer as configured in its YAML file."""
     settings = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(CONF / "optimizer" / f"{name}.yaml")))
     kind = getattr(torch.optim, settings.pop("_target_").rpartition(".")[2])
     optimizer: torch.optim.Optimizer = kind(parameters, **{**settings, **changed})
@@ -40,14 +40,14 @@ def optimizer_of(name: str, parameters: list[Tensor], **changed: Any) -> torch.o
 
 
 def parameters_of(dtype: torch.dtype) -> list[Tensor]:
-    """Return parameters of ranks 1 to 3, the same at each call."""
+    """Return parameters of ranks 1 to 3, equal at each call."""
     draws = torch.Generator().manual_seed(1)
     shapes = [(1, 3), (1, 3, 2), (1,)]
     return [torch.randn(shape, generator=draws, dtype=dtype).requires_grad_() for shape in shapes]
 
 
 def step(optimizer: torch.optim.Optimizer, parameters: list[Tensor], seeds: range) -> None:
-    """Step on gradients that the seeds tell."""
+    """Take a step per seed, along gradients drawn from the seed."""
     for seed in seeds:
         draws = torch.Generator().manual_seed(seed)
         for parameter in parameters:
@@ -79,7 +79,7 @@ class TestCaptured:
         ],
         ids=repr,
     )
-    def test_a_tree_is_its_own_tree(self, value: Any) -> None:
+    def test_a_tree_captured_again_is_equal(self, value: Any) -> None:
         assert_same_tree(captured(value), value)
 
     @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ class TestCaptured:
             (MappingProxyType({"a": (1,)}), {"a": (1,)}),
         ],
     )
-    def test_what_is_like_a_number_or_a_dict_becomes_one(self, value: Any, expected: Any) -> None:
+    def test_numpy_scalars_and_mappings_become_plain_values(self, value: Any, expected: Any) -> None:
         assert_same_tree(captured(value), expected)
 
     def test_dataclasses_become_dicts(self) -> None:
@@ -100,7 +100,7 @@ class TestCaptured:
         moments = {"count": 3, "mean": np.array([2.0]), "variance": np.array([0.5])}
         assert_same_tree(tree, {"number": 1.5, "moments": moments, "none": None})
 
-    def test_a_tree_shares_no_memory_with_what_it_is_of(self) -> None:
+    def test_a_tree_shares_no_memory_with_its_value(self) -> None:
         array, tensor = np.zeros(2), torch.zeros(2, requires_grad=True)
         tree = captured({"array": [array], "tensor": (tensor,)})
         array += 1
@@ -129,14 +129,14 @@ class TestCaptured:
         ],
         ids=lambda value: f"{type(value).__name__}",
     )
-    def test_what_it_cannot_hold_is_refused_however_deep(self, value: Any) -> None:
+    def test_unsupported_values_are_refused_at_any_depth(self, value: Any) -> None:
         for nested in (value, [value], {"a": (value,)}):
             with pytest.raises(TypeError, match="no number, text, array, tensor or optimizer"):
                 captured(nested)
 
 
 class TestRestored:
-    def test_a_tensor_is_set_back_in_place(self) -> None:
+    def test_a_tensor_is_restored_in_place(self) -> None:
         stacked = torch.arange(6.0).reshape(3, 2)
         view = stacked[1:2]
         tree = captured(view)
@@ -144,7 +144,7 @@ class TestRestored:
         assert restored(view, tree) is view
         assert stacked.tolist() == [[0, 0], [2, 3], [0, 0]]
 
-    def test_tensors_of_a_dict_are_set_back_in_place_and_go_on_having_gradients(self) -> None:
+    def test_tensors_of_a_dict_are_restored_in_place_and_keep_requires_grad(self) -> None:
         own = {"weight": torch.ones(2, requires_grad=True)}
         result = restored(own, {"weight": torch.tensor([3.0, 4.0])})
         assert result["weight"] is own["weight"]
@@ -152,14 +152,14 @@ class TestRestored:
         assert own["weight"].requires_grad
         assert own["weight"].is_leaf
 
-    def test_a_dataclass_is_made_again(self) -> None:
+    def test_a_dataclass_is_rebuilt(self) -> None:
         own = Pair(1.5, Moments.none(2).merged(np.array([[1.0, 2.0], [3.0, 6.0]])), torch.ones(1))
         made = restored(Pair(0.0, Moments.none(2), None), captured(own))
         assert isinstance(made.moments, Moments)
         assert_same_tree(captured(made), captured(own))
 
     @pytest.mark.parametrize("value", [0.0, 7, "text", None, np.zeros(3), [], {}, {"a": 1}, ()], ids=repr)
-    def test_all_else_becomes_a_copy_of_the_tree(self, value: Any) -> None:
+    def test_other_values_become_a_copy_of_the_tree(self, value: Any) -> None:
         tree = {"a": [1, np.arange(3)]}
         result = restored(value, tree)
         assert_same_tree(result, tree)
@@ -180,7 +180,7 @@ class TestRestored:
             (Moments.none(1), {"count": 0}, "keys count in place of keys count, mean"),
         ],
     )
-    def test_what_is_of_another_value_is_refused(self, value: Any, tree: Any, told: str) -> None:
+    def test_the_tree_of_another_value_is_refused(self, value: Any, tree: Any, told: str) -> None:
         before = captured(value)
         with pytest.raises(ValueError, match="in place of") as refusal:
             restored(value, tree)
@@ -191,7 +191,7 @@ class TestRestored:
 class TestOptimizers:
     @pytest.mark.parametrize("dtype", DTYPES, ids=str)
     @pytest.mark.parametrize("name", OPTIMIZERS)
-    def test_one_goes_on_to_the_same_bits(self, name: str, dtype: torch.dtype) -> None:
+    def test_a_restored_optimizer_continues_bit_for_bit(self, name: str, dtype: torch.dtype) -> None:
         own = parameters_of(dtype)
         optimizer = optimizer_of(name, own)
         step(optimizer, own, range(3))
@@ -206,7 +206,7 @@ class TestOptimizers:
         assert_same_tree(captured(other), captured(own))
         assert_same_tree(captured(fresh), captured(optimizer))
 
-    def test_states_keep_a_dtype_of_their_own(self) -> None:
+    def test_states_keep_their_own_dtype(self) -> None:
         own = parameters_of(torch.float64)
         optimizer = optimizer_of("asgd", own)
         step(optimizer, own, range(2))
@@ -235,6 +235,6 @@ class TestOptimizers:
             lambda: None,
         ],
     )
-    def test_the_state_of_another_is_refused(self, other: Callable[[], Any]) -> None:
+    def test_the_state_of_another_optimizer_is_refused(self, other: Callable[[], Any]) -> None:
         with pytest.raises(ValueError, match="in place of"):
             restored(optimizer_of("adam", parameters_of(torch.float32)), captured(other()))

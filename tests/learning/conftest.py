@@ -1,30 +1,58 @@
-"""Packs assembled on probes, with a policy that is uniform at first unless a test says otherwise."""
+"""Runs assembled on probes, with a policy that is uniform at first unless a test sets it otherwise."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import pytest
 
 import tests.probes  # noqa: F401 - registers the probes
-from pgexp.execution.assembly import Pack, assemble
+from pgexp.execution.assembly import Run, assemble
+from pgexp.schema.config import RunConfig
 from tests.conftest import Compose
 
-MakePack = Callable[..., Pack]
+MakeRun = Callable[..., Run]
+MakeConfig = Callable[..., RunConfig]
+
+
+@pytest.fixture(scope="session")
+def config_of(configured: Compose) -> MakeConfig:
+    """Return a function from overrides to the typed config. Each config is composed once."""
+    return cache(configured)
+
+
+@pytest.fixture(scope="session")
+def probe_config(config_of: MakeConfig) -> MakeConfig:
+    """Return a function from a probe's name, overrides and the probe's own arguments to a config."""
+
+    def config(probe: str, *overrides: str, seed: int = 0, **kwargs: Any) -> RunConfig:
+        settings = ("network=linear", "baseline=none", "evaluation.every=null")
+        composed = config_of(f"env.id=tests.probes:pgexp-probe/{probe}-v0", *settings, *overrides)
+        return replace(composed, seed=seed, env=replace(composed.env, kwargs=kwargs))
+
+    return config
 
 
 @pytest.fixture
-def pack_on(configured: Compose) -> MakePack:
-    """Return a function from a probe's name, overrides and the probe's own arguments to a pack of one run a seed."""
+def assembled() -> Iterator[Callable[[RunConfig], Run]]:
+    """Return `assemble`; its runs are closed after the test."""
+    runs: list[Run] = []
 
-    def pack(probe: str, *overrides: str, seeds: Sequence[int] = (0,), **kwargs: int) -> Pack:
-        config = configured(
-            f"env.id=pgexp-probe/{probe}-v0",
-            "network=linear",
-            "baseline=none",
-            "evaluation.every=null",
-            *overrides,
-        )
-        env = replace(config.env, kwargs=kwargs)
-        return assemble([replace(config, seed=seed, env=env) for seed in seeds])
+    def assemble_run(config: RunConfig) -> Run:
+        runs.append(assemble(config))
+        return runs[-1]
 
-    return pack
+    yield assemble_run
+    for run in runs:
+        run.close()
+
+
+@pytest.fixture
+def run_on(probe_config: MakeConfig, assembled: Callable[[RunConfig], Run]) -> MakeRun:
+    """Return a function from a probe's name, overrides and the probe's own arguments to an assembled run."""
+
+    def run(probe: str, *overrides: str, seed: int = 0, **kwargs: Any) -> Run:
+        return assembled(probe_config(probe, *overrides, seed=seed, **kwargs))
+
+    return run

@@ -1,4 +1,4 @@
-"""What is collected is what happened: every transition of every slot, by the streams alone."""
+"""Collected batches against the probes' transitions and NumPy's random streams."""
 
 from dataclasses import dataclass
 from itertools import accumulate, count
@@ -8,19 +8,17 @@ import pytest
 import torch
 
 from pgexp.functional.batch import Batch
-from pgexp.schema.streams import generator, integer
-from tests.learning.conftest import MakePack
+from tests.learning.conftest import MakeRun
 from tests.probes import diary_end, diary_length, diary_observation, diary_reward
+from tests.streams import episode_seed, episode_uniforms
 
 ACTIONS = 4  # powers of two: a uniform policy's cumulative probabilities are exact
-BLOCK = 512  # draws that come of one generator
 
 
-def drawn_actions(seed: int, slot: int, episode: int, length: int) -> list[int]:
-    """Return what a uniform policy does in an episode: the noise of its streams, block by block, times four."""
-    blocks = range(-(-length // BLOCK))
-    noise = [generator(seed, "action", slot, episode, block).random(BLOCK, dtype=np.float32) for block in blocks]
-    return (np.concatenate(noise)[:length] * ACTIONS).astype(int).tolist()
+def uniform_actions(seed: int, environment: int, episode: int, length: int) -> list[int]:
+    """Return the actions of a uniform policy in an episode."""
+    uniforms = episode_uniforms(seed, "action", environment=environment, episode=episode, steps=length)
+    return (uniforms * ACTIONS).astype(int).tolist()
 
 
 def segments_of(steps: int) -> tuple[str, ...]:
@@ -28,19 +26,19 @@ def segments_of(steps: int) -> tuple[str, ...]:
 
 
 @dataclass
-class Told:
-    """An episode as the diary tells it, from the run's seed, the slot and the episode's number."""
+class Expected:
+    """An episode of the diary under a uniform policy, from the run's seed, the environment and the episode's number."""
 
     seed: int
-    slot: int
+    environment: int
     episode: int
     start: int = 0
 
     def __post_init__(self) -> None:
-        env_seed = integer(self.seed, "env", self.slot, self.episode)
+        env_seed = episode_seed(self.seed, "env", self.environment, self.episode)
         length = diary_length(env_seed)
         self.observations = [diary_observation(env_seed, time) for time in range(length + 1)]
-        self.actions = drawn_actions(self.seed, self.slot, self.episode, length)
+        self.actions = uniform_actions(self.seed, self.environment, self.episode, length)
         self.rewards = [diary_reward(env_seed, time, self.start + action) for time, action in enumerate(self.actions)]
         self.terminated, truncated = diary_end(env_seed)
         self.truncated = truncated and not self.terminated
@@ -49,93 +47,120 @@ class Told:
         return len(self.actions)
 
 
-def assert_tells(batch: Batch, episodes: list[Told]) -> None:
-    """Hold a batch of whole episodes to the diary."""
-    assert batch.lengths.tolist() == [len(episode) for episode in episodes]
-    assert batch.observations.tolist() == [row for episode in episodes for row in episode.observations[:-1]]
-    assert batch.final.tolist() == [episode.observations[-1] for episode in episodes]
-    assert batch.actions.tolist() == [action for episode in episodes for action in episode.actions]
-    assert batch.rewards.tolist() == [reward for episode in episodes for reward in episode.rewards]
-    assert batch.terminated.tolist() == [episode.terminated for episode in episodes]
-    assert batch.truncated.tolist() == [episode.truncated for episode in episodes]
-    assert batch.returns.tolist() == [sum(episode.rewards) for episode in episodes]
-    assert batch.first.tolist() == [0] * len(episodes)
+Part = tuple[Expected, int, int]
+"""An episode, and the times of the first step in the batch and of the step after the last."""
+
+
+def whole(*episodes: Expected) -> list[Part]:
+    return [(episode, 0, len(episode)) for episode in episodes]
+
+
+def parts_of(seed: int, environment: int, begin: int, end: int) -> list[Part]:
+    """Return the parts of an environment's consecutive episodes within its steps from begin to end."""
+    parts, position = [], 0
+    for number in count():
+        episode = Expected(seed, environment, number)
+        first, last = max(begin - position, 0), min(end - position, len(episode))
+        if first < last:
+            parts.append((episode, first, last))
+        position += len(episode)
+        if position >= end:
+            return parts
+    raise AssertionError
+
+
+def assert_equals_parts(batch: Batch, parts: list[Part]) -> None:
+    ends = [last == len(episode) for episode, _, last in parts]
+    assert batch.lengths.tolist() == [last - first for _, first, last in parts]
+    assert batch.first.tolist() == [first for _, first, _ in parts]
+    assert batch.observations.tolist() == [row for episode, *part in parts for row in episode.observations[slice(*part)]]
+    assert batch.actions.tolist() == [action for episode, *part in parts for action in episode.actions[slice(*part)]]
+    assert batch.rewards.tolist() == [reward for episode, *part in parts for reward in episode.rewards[slice(*part)]]
+    assert batch.final.tolist() == [episode.observations[last] for episode, _, last in parts]
+    assert batch.returns.tolist() == [[*accumulate(episode.rewards)][last - 1] for episode, _, last in parts]
+    assert batch.open.tolist() == [not ended for ended in ends]
+    pairs = list(zip(parts, ends, strict=True))
+    assert batch.terminated.tolist() == [ended and episode.terminated for (episode, *_), ended in pairs]
+    assert batch.truncated.tolist() == [ended and episode.truncated for (episode, *_), ended in pairs]
+    assert batch.environments.tolist() == [episode.environment for episode, *_ in parts]
+    assert batch.numbers.tolist() == [episode.episode for episode, *_ in parts]
 
 
 class TestEpisodes:
-    """Batches of K whole episodes: K / N of each slot, slot after slot."""
+    """Batches of K whole episodes: K / N per environment, ordered by environment."""
 
-    def test_every_transition_is_as_it_happened(self, pack_on: MakePack) -> None:
-        pack = pack_on("Diary", "env.slots=3", "algorithm.batch.episodes=6", seeds=[5, 6])
-        for first in (0, 2, 4):
-            for seed, batch in zip((5, 6), pack.collector.collect(pack.stacked, [0, 1]), strict=True):
-                assert_tells(batch, [Told(seed, slot, first + turn) for slot in range(3) for turn in range(2)])
+    def test_each_transition_is_the_environments(self, run_on: MakeRun) -> None:
+        for seed in (5, 6):
+            run = run_on("Diary", "env.num_envs=3", "algorithm.batch.episodes=6", seed=seed)
+            for first in (0, 2, 4):
+                episodes = [Expected(seed, i, first + n) for i in range(3) for n in range(2)]
+                assert_equals_parts(run.collector.collect(), whole(*episodes))
 
-    def test_the_diary_has_every_kind_of_end_and_length(self) -> None:
-        seeds = [integer(5, "env", slot, episode) for slot in range(3) for episode in range(6)]
+    def test_the_diary_has_each_kind_of_end_and_length(self) -> None:
+        seeds = [episode_seed(seed, "env", i, episode) for seed in (5, 6) for i in range(3) for episode in range(6)]
         assert {diary_end(seed) for seed in seeds} == {(True, False), (False, True), (True, True)}
         assert {diary_length(seed) for seed in seeds} >= {1, 2, 6, 7}
 
-    def test_what_ends_by_itself_at_the_limit_is_terminated_and_not_truncated(self, pack_on: MakePack) -> None:
-        pack = pack_on("Clock", "env.max_episode_steps=3", "algorithm.batch.episodes=1", length=3)
-        (batch,) = pack.collector.collect(pack.stacked, [0])
+    def test_a_termination_at_the_time_limit_is_not_a_truncation(self, run_on: MakeRun) -> None:
+        run = run_on("Clock", "env.max_episode_steps=3", "algorithm.batch.episodes=1", length=3)
+        batch = run.collector.collect()
         assert (batch.terminated.tolist(), batch.truncated.tolist()) == ([True], [False])
 
-    def test_a_cut_episode_is_truncated_and_its_final_observation_is_its_own(self, pack_on: MakePack) -> None:
-        pack = pack_on("Clock", "env.max_episode_steps=3", "algorithm.batch.episodes=2", "env.slots=1")
-        (batch,) = pack.collector.collect(pack.stacked, [0])
+    def test_a_truncated_episode_has_its_own_final_observation(self, run_on: MakeRun) -> None:
+        run = run_on("Clock", "env.max_episode_steps=3", "algorithm.batch.episodes=2", "env.num_envs=1")
+        batch = run.collector.collect()
         assert (batch.terminated.tolist(), batch.truncated.tolist()) == ([False] * 2, [True] * 2)
         assert batch.observations.ravel().tolist() == [0.0, 1.0, 2.0] * 2
         assert batch.final.tolist() == [[3.0], [3.0]]
 
-    def test_the_environment_receives_its_own_numbering_and_the_batch_counts_from_0(self, pack_on: MakePack) -> None:
-        pack = pack_on("Diary", "env.slots=2", "algorithm.batch.episodes=2", start=5)
-        (batch,) = pack.collector.collect(pack.stacked, [0])
-        assert_tells(batch, [Told(0, slot, 0, start=5) for slot in range(2)])
+    def test_actions_are_counted_from_0_in_the_batch_and_from_start_in_the_environment(self, run_on: MakeRun) -> None:
+        run = run_on("Diary", "env.num_envs=2", "algorithm.batch.episodes=2", start=5)
+        batch = run.collector.collect()
+        assert_equals_parts(batch, whole(*(Expected(0, i, 0, start=5) for i in range(2))))
         assert batch.actions.max() < ACTIONS
 
-    @pytest.mark.parametrize("slots", [1, 2, 4])
-    def test_a_slots_episodes_do_not_depend_on_how_many_slots_there_are(self, pack_on: MakePack, slots: int) -> None:
-        pack = pack_on("Diary", f"env.slots={slots}", "algorithm.batch.episodes=4")
-        (batch,) = pack.collector.collect(pack.stacked, [0])
-        assert_tells(batch, [Told(0, slot, turn) for slot in range(slots) for turn in range(4 // slots)])
+    @pytest.mark.parametrize("count", [1, 2, 4])
+    def test_an_environments_episodes_do_not_depend_on_the_number_of_environments(
+        self, run_on: MakeRun, count: int
+    ) -> None:
+        run = run_on("Diary", f"env.num_envs={count}", "algorithm.batch.episodes=4")
+        episodes = [Expected(0, i, n) for i in range(count) for n in range(4 // count)]
+        assert_equals_parts(run.collector.collect(), whole(*episodes))
 
-    def test_runs_may_be_left_out_and_their_episodes_are_not_played(self, pack_on: MakePack) -> None:
-        pack = pack_on("Diary", "env.slots=2", "algorithm.batch.episodes=2", seeds=[5, 6, 7])
-        for episode in range(3):
-            batches = pack.collector.collect(pack.stacked, [0, 2])
-            for seed, batch in zip((5, 7), batches, strict=True):
-                assert_tells(batch, [Told(seed, slot, episode) for slot in range(2)])
-        (late,) = pack.collector.collect(pack.stacked, [1])
-        assert_tells(late, [Told(6, slot, 0) for slot in range(2)])
+    def test_a_batch_does_not_change_when_the_next_is_collected(self, run_on: MakeRun) -> None:
+        run = run_on("Diary", "env.num_envs=2", "algorithm.batch.episodes=2")
+        batch = run.collector.collect()
+        run.collector.collect()
+        assert_equals_parts(batch, whole(*(Expected(0, i, 0) for i in range(2))))
 
-    def test_a_batch_that_is_kept_does_not_change_with_the_next(self, pack_on: MakePack) -> None:
-        pack = pack_on("Diary", "env.slots=2", "algorithm.batch.episodes=2")
-        (kept,) = pack.collector.collect(pack.stacked, [0])
-        pack.collector.collect(pack.stacked, [0])
-        assert_tells(kept, [Told(0, slot, 0) for slot in range(2)])
-
-    def test_long_episodes_are_held_whole_and_drawn_block_by_block(self, pack_on: MakePack) -> None:
-        pack = pack_on("Clock", "env.slots=1", "algorithm.batch.episodes=2", length=1100)
-        (batch,) = pack.collector.collect(pack.stacked, [0])
+    def test_episodes_longer_than_the_buffers_are_recorded_whole(self, run_on: MakeRun) -> None:
+        run = run_on("Clock", "env.num_envs=1", "algorithm.batch.episodes=2", length=1100)
+        batch = run.collector.collect()
         assert batch.lengths.tolist() == [1100, 1100]
         assert batch.observations.ravel().tolist() == [*range(1100)] * 2
-        assert batch.actions.tolist() == drawn_actions(0, 0, 0, 1100) + drawn_actions(0, 0, 1, 1100)
+        assert batch.actions.tolist() == uniform_actions(0, 0, 0, 1100) + uniform_actions(0, 0, 1, 1100)
 
-    def test_observations_are_in_the_policys_precision(self, pack_on: MakePack) -> None:
+    def test_more_episodes_than_the_buffers_hold_are_recorded(self, run_on: MakeRun) -> None:
+        run = run_on("Arms", "env.num_envs=2", "algorithm.batch.episodes=700", arms=4)
+        batch = run.collector.collect()
+        assert batch.numbers.tolist() == [*range(350)] * 2
+        expected = [uniform_actions(0, i, n, 1)[0] for i in range(2) for n in range(350)]
+        assert batch.actions.tolist() == expected
+        assert batch.returns.tolist() == expected
+
+    def test_observations_have_the_policys_precision_and_rewards_float64(self, run_on: MakeRun) -> None:
         for dtype in ("float32", "float64"):
-            pack = pack_on("Diary", f"dtype={dtype}", "algorithm.batch.episodes=1")
-            (batch,) = pack.collector.collect(pack.stacked, [0])
+            batch = run_on("Diary", f"dtype={dtype}", "algorithm.batch.episodes=1").collector.collect()
             assert (batch.observations.dtype, batch.final.dtype) == (dtype, dtype)
             assert batch.rewards.dtype == np.float64
 
 
 class TestSegments:
-    """Batches of T steps in each of N slots; episodes go on from one to the next."""
+    """Batches of T steps in each of N environments; episodes continue from one batch to the next."""
 
-    def test_an_episode_of_three_steps_in_segments_of_four(self, pack_on: MakePack) -> None:
-        pack = pack_on("Clock", "env.slots=1", *segments_of(4), length=3)
-        one, two, three, four = (pack.collector.collect(pack.stacked, [0])[0] for _ in range(4))
+    def test_an_episode_of_three_steps_in_segments_of_four(self, run_on: MakeRun) -> None:
+        run = run_on("Clock", "env.num_envs=1", *segments_of(4), length=3)
+        one, two, three, four = (run.collector.collect() for _ in range(4))
 
         assert one.observations.ravel().tolist() == [0, 1, 2, 0]
         assert (one.lengths.tolist(), one.first.tolist()) == ([3, 1], [0, 0])
@@ -156,85 +181,41 @@ class TestSegments:
         assert four.observations.ravel().tolist() == one.observations.ravel().tolist()
         assert four.first.tolist() == one.first.tolist()
 
-    @pytest.mark.parametrize(("slots", "steps"), [(1, 1), (2, 5), (3, 16)])
-    def test_segments_in_a_row_are_each_slots_episodes_in_a_row(
-        self, pack_on: MakePack, slots: int, steps: int
+    @pytest.mark.parametrize(("count", "steps"), [(1, 1), (2, 5), (3, 16)])
+    def test_consecutive_segments_are_the_environments_consecutive_episodes(
+        self, run_on: MakeRun, count: int, steps: int
     ) -> None:
-        pack = pack_on("Diary", f"env.slots={slots}", *segments_of(steps), seeds=[5, 6])
+        run = run_on("Diary", f"env.num_envs={count}", *segments_of(steps), seed=5)
         for segment in range(6):
-            for seed, batch in zip((5, 6), pack.collector.collect(pack.stacked, [0, 1]), strict=True):
-                assert batch.steps == slots * steps
-                parts = [
-                    part
-                    for slot in range(slots)
-                    for part in parts_of(seed, slot, segment * steps, (segment + 1) * steps)
-                ]
-                assert_tells_parts(batch, parts)
+            batch = run.collector.collect()
+            assert batch.steps == count * steps
+            begin = segment * steps
+            assert_equals_parts(batch, [part for i in range(count) for part in parts_of(5, i, begin, begin + steps)])
 
-    def test_an_episode_that_ends_with_the_segment_leaves_no_open_part(self, pack_on: MakePack) -> None:
-        pack = pack_on("Clock", "env.slots=2", *segments_of(4), length=2)
+    def test_an_episode_that_ends_with_the_segment_leaves_no_open_part(self, run_on: MakeRun) -> None:
+        run = run_on("Clock", "env.num_envs=2", *segments_of(4), length=2)
         for _ in range(2):
-            (batch,) = pack.collector.collect(pack.stacked, [0])
+            batch = run.collector.collect()
             assert batch.lengths.tolist() == [2, 2, 2, 2]
             assert batch.first.tolist() == [0, 0, 0, 0]
             assert not batch.open.any()
 
 
-Part = tuple[Told, int, int]
-"""An episode, the time of the first step held of it and the time after the last."""
-
-
-def parts_of(seed: int, slot: int, begin: int, end: int) -> list[Part]:
-    """Return what a slot's steps from begin to end hold of its episodes in a row."""
-    parts, position = [], 0
-    for number in count():
-        episode = Told(seed, slot, number)
-        first, last = max(begin - position, 0), min(end - position, len(episode))
-        if first < last:
-            parts.append((episode, first, last))
-        position += len(episode)
-        if position >= end:
-            return parts
-    raise AssertionError
-
-
-def assert_tells_parts(batch: Batch, parts: list[Part]) -> None:
-    """Hold a segment to the parts of episodes that it holds."""
-    ends = [last == len(episode) for episode, _, last in parts]
-    assert batch.lengths.tolist() == [last - first for _, first, last in parts]
-    assert batch.first.tolist() == [first for _, first, _ in parts]
-    assert batch.observations.tolist() == [
-        row for episode, *held in parts for row in episode.observations[slice(*held)]
-    ]
-    assert batch.actions.tolist() == [action for episode, *held in parts for action in episode.actions[slice(*held)]]
-    assert batch.rewards.tolist() == [reward for episode, *held in parts for reward in episode.rewards[slice(*held)]]
-    assert batch.final.tolist() == [episode.observations[last] for episode, _, last in parts]
-    assert batch.returns.tolist() == [[*accumulate(episode.rewards)][last - 1] for episode, _, last in parts]
-    assert batch.open.tolist() == [not ended for ended in ends]
-    for i, (episode, _, _) in enumerate(parts):
-        assert batch.terminated[i] == (ends[i] and episode.terminated)
-        assert batch.truncated[i] == (ends[i] and episode.truncated)
-
-
 class TestPolicy:
-    def test_each_run_acts_under_its_own_parameters_as_they_are_now(self, pack_on: MakePack) -> None:
-        pack = pack_on("Clock", "algorithm.batch.episodes=1", seeds=[0, 1], length=6)
-        bias = pack.stacked["0.bias"]
-        for favourites in ((0, 3), (2, 1)):
-            bias[:] = -1_000.0
-            for run, action in enumerate(favourites):
-                bias[run, action] = 1_000.0
-            for batch, action in zip(pack.collector.collect(pack.stacked, [0, 1]), favourites, strict=True):
-                assert batch.actions.tolist() == [action] * 6
+    def test_it_acts_under_the_parameters_as_they_are_now(self, run_on: MakeRun) -> None:
+        run = run_on("Clock", "algorithm.batch.episodes=1", length=6)
+        for action in (0, 3, 2):
+            run.parameters.views["0.bias"].detach()[:] = 1_000.0 * torch.eye(4)[action]
+            assert run.collector.collect().actions.tolist() == [action] * 6
 
-    def test_it_acts_on_what_it_sees_by_inverse_transform_of_the_streams_noise(self, pack_on: MakePack) -> None:
-        pack = pack_on("Clock", "dtype=float64", "algorithm.batch.episodes=1", length=400)
+    def test_actions_are_the_inverse_transform_of_the_streams_uniform_numbers(self, run_on: MakeRun) -> None:
+        run = run_on("Clock", "dtype=float64", "algorithm.batch.episodes=1", length=400)
         weight = np.array([[0.0, 0.01, -0.01, 0.005]])
-        pack.stacked["0.weight"][0] = torch.from_numpy(weight)
-        (batch,) = pack.collector.collect(pack.stacked, [0])
+        run.parameters.views["0.weight"].detach()[:] = torch.from_numpy(weight)
+        batch = run.collector.collect()
         powers = np.exp(np.arange(400.0)[:, None] * weight)
         cumulative = (powers / powers.sum(1, keepdims=True)).cumsum(1)
-        noise = generator(0, "action", 0, 0, 0).random(BLOCK, dtype=np.float32)[:400]
+        uniforms = episode_uniforms(0, "action", environment=0, episode=0, steps=400)
         assert batch.actions.tolist() == [
-            np.searchsorted(*row, side="right") for row in zip(cumulative, noise, strict=True)
+            np.searchsorted(*pair, side="right") for pair in zip(cumulative, uniforms, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""Networks to test, their parameters and inputs."""
+"""Small networks, parameters and inputs for tests."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from pgexp.networks.linear import Linear
 from pgexp.networks.lstm import LSTM
 from pgexp.networks.mlp import MLP
 from pgexp.networks.network import Network, RecurrentNetwork
-from pgexp.networks.parameters import Parameters, cast, stack, streams
+from pgexp.networks.parameters import Parameters, cast, streams
 
 SHARED = {"activation": "tanh", "initialization": "pytorch", "hidden_gain": 1.0, "output_gain": 1.0}
 PICTURE = {"filters": [3, 4], "kernels": [3, 2], "strides": [2, 1], "widths": [5], "channels": "first"}
@@ -37,14 +37,9 @@ def lstm(inputs: int = 4, outputs: int = 2, **changed: Any) -> LSTM:
     return LSTM(inputs, outputs, **{**SHARED, "widths": [], "units": 3, **changed})
 
 
-def stacked(network: Network | RecurrentNetwork, runs: int = 3, dtype: torch.dtype = torch.float64) -> Parameters:
-    """Return parameters of seeds 0, 1, ..."""
-    return stack([cast(network.initial(streams(seed, "init")), dtype) for seed in range(runs)])
-
-
-def one_runs(parameters: Parameters, run: int) -> Parameters:
-    """Return a run's own parameters, without the first axis."""
-    return {name: tensor[run] for name, tensor in parameters.items()}
+def parameters_of(network: Network | RecurrentNetwork, dtype: torch.dtype = torch.float64, seed: int = 0) -> Parameters:
+    """Return the network's initial parameters."""
+    return cast(network.initial(streams(seed, "init")), dtype)
 
 
 def drawn(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:

@@ -1,4 +1,4 @@
-"""Recurrent networks step as torch's own cells do."""
+"""Steps of recurrent networks compared with torch's cells."""
 
 from collections.abc import Callable
 
@@ -6,18 +6,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pgexp.networks.layers import sigmoid
 from pgexp.networks.network import RecurrentNetwork
 from pgexp.networks.parameters import Parameters, streams
-from tests.networks.built import drawn, gru, lstm, one_runs, stacked
+from tests.networks.built import drawn, gru, lstm, parameters_of
 
 Make = Callable[..., RecurrentNetwork]
-RUNS, ROWS, UNITS = 3, 5, 3
+ROWS, UNITS = 5, 3
 DTYPES = (torch.float64, torch.float32)
 
 
 def cell_of(network: RecurrentNetwork, own: Parameters, inputs: int) -> nn.GRUCell | nn.LSTMCell:
-    """Return torch's cell with a run's weights."""
+    """Return torch's cell with these weights."""
     kind = nn.GRUCell if network.memory_size == UNITS else nn.LSTMCell
     cell = kind(inputs, UNITS, dtype=own["gates.weight"].dtype)
     bias = own.get("recurrent.bias", torch.zeros_like(own["gates.bias"]))
@@ -35,62 +34,58 @@ def stepped(cell: nn.GRUCell | nn.LSTMCell, x: Tensor, memory: Tensor) -> Tensor
 @pytest.mark.parametrize(("make", "size"), [(gru, UNITS), (lstm, 2 * UNITS)])
 def test_a_step_is_torchs_cell(make: Make, size: int, dtype: torch.dtype) -> None:
     network = make(inputs=4)
-    parameters = stacked(network, RUNS, dtype)
-    x, memory = drawn(RUNS, ROWS, 4, dtype=dtype), drawn(RUNS, ROWS, size, dtype=dtype, seed=1)
-    found = network.advance(parameters, network.encode(parameters, x), memory)
-    outputs = network.decode(parameters, found)
+    own = parameters_of(network, dtype)
+    x, memory = drawn(ROWS, 4, dtype=dtype), drawn(ROWS, size, dtype=dtype, seed=1)
+    found = network.advance(own, network.encode(own, x), memory)
+    outputs = network.decode(own, found)
     assert network.memory_size == size
-    assert outputs.shape == (RUNS, ROWS, 2)
-    for run in range(RUNS):
-        own = one_runs(parameters, run)
-        expected = stepped(cell_of(network, own, 4), x[run], memory[run])
-        torch.testing.assert_close(found[run], expected)
-        torch.testing.assert_close(outputs[run], expected[:, :UNITS] @ own["output.weight"] + own["output.bias"])
+    assert outputs.shape == (ROWS, 2)
+    expected = stepped(cell_of(network, own, 4), x, memory)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(outputs, expected[:, :UNITS] @ own["output.weight"] + own["output.bias"])
 
 
 @pytest.mark.parametrize("make", [gru, lstm])
 @pytest.mark.parametrize(("name", "activation"), [("relu", torch.relu), ("tanh", torch.tanh)])
-def test_hidden_layers_stand_before_the_cell(make: Make, name: str, activation: Callable[[Tensor], Tensor]) -> None:
+def test_hidden_layers_precede_the_cell(make: Make, name: str, activation: Callable[[Tensor], Tensor]) -> None:
     network = make(inputs=4, widths=[6, 5], activation=name)
-    parameters, x = stacked(network), drawn(RUNS, ROWS, 4)
-    memory = drawn(RUNS, ROWS, network.memory_size, seed=1)
-    found = network.advance(parameters, network.encode(parameters, x), memory)
-    for run in range(RUNS):
-        own = one_runs(parameters, run)
-        h = activation(x[run] @ own["0.weight"] + own["0.bias"])
-        h = activation(h @ own["1.weight"] + own["1.bias"])
-        torch.testing.assert_close(found[run], stepped(cell_of(network, own, 5), h, memory[run]))
+    own, x = parameters_of(network), drawn(ROWS, 4)
+    memory = drawn(ROWS, network.memory_size, seed=1)
+    found = network.advance(own, network.encode(own, x), memory)
+    h = activation(x @ own["0.weight"] + own["0.bias"])
+    h = activation(h @ own["1.weight"] + own["1.bias"])
+    torch.testing.assert_close(found, stepped(cell_of(network, own, 5), h, memory))
 
 
 def test_a_gru_by_hand() -> None:
-    """One unit, all weights 0: r = z = 1/2 where their biases cancel, so h' = h / 2 + tanh(b_n + c_n / 2) / 2."""
+    """One unit, all weights 0: r = z = 1/2 because biases cancel, so h' = h / 2 + tanh(b_n + c_n / 2) / 2."""
     network = gru(inputs=1, outputs=1, units=1)
-    parameters = {name: torch.zeros_like(tensor) for name, tensor in stacked(network, 1).items()}
+    parameters = {name: torch.zeros_like(tensor) for name, tensor in parameters_of(network).items()}
     parameters["gates.bias"] += torch.tensor([1.0, 2.0, 0.25])
     parameters["recurrent.bias"] += torch.tensor([-1.0, -2.0, 0.5])
-    memory = torch.tensor([[[0.5]]], dtype=torch.float64)
+    memory = torch.tensor([[0.5]], dtype=torch.float64)
     found = network.advance(parameters, network.encode(parameters, torch.ones_like(memory)), memory)
     assert found.item() == pytest.approx(0.25 + 0.23105857863000487)  # tanh(.5) / 2
 
 
-def test_an_lstm_whose_gates_are_open_or_shut_keeps_adds_or_drops() -> None:
-    """Gates at sigmoid(+-40): the cell counts 1 a step where it may, forgets where it should, and shows tanh(c)."""
+def test_an_lstm_with_saturated_gates_keeps_adds_or_drops() -> None:
+    """Gates at sigmoid(+-40): cells add 1 per step, keep or forget their value, and show or hide tanh(c)."""
     network = lstm(inputs=1, outputs=1, units=3)
-    parameters = {name: torch.zeros_like(tensor) for name, tensor in stacked(network, 1).items()}
+    parameters = {name: torch.zeros_like(tensor) for name, tensor in parameters_of(network).items()}
     gates = [[40.0, -40.0, 40.0], [40.0, 40.0, -40.0], [40.0, 40.0, 40.0], [40.0, 40.0, -40.0]]  # i, f, g, o
     parameters["gates.bias"] += torch.tensor(gates).flatten()
-    memory = torch.tensor([[[0.0, 0.0, 0.0, 0.5, 0.5, 0.5]]], dtype=torch.float64)
-    found = network.advance(parameters, network.encode(parameters, torch.ones(1, 1, 1, dtype=torch.float64)), memory)
+    memory = torch.tensor([[0.0, 0.0, 0.0, 0.5, 0.5, 0.5]], dtype=torch.float64)
+    found = network.advance(parameters, network.encode(parameters, torch.ones(1, 1, dtype=torch.float64)), memory)
     # c: kept and added to, kept alone, added to alone; h: shown, shown, hidden.
     shown = [0.9051482536448664, 0.46211715726000973, 0.0]  # tanh(1.5), tanh(.5)
     assert found.flatten().tolist() == pytest.approx([*shown, 1.5, 0.5, 1.0], abs=1e-12)
 
 
 @pytest.mark.parametrize("make", [gru, lstm])
-def test_gradients_are_right_and_inputs_are_left_as_they_are(make: Make) -> None:
+def test_gradients_are_right_and_inputs_are_not_changed(make: Make) -> None:
     network = make(inputs=2, widths=[2], units=2)
-    parameters, x = stacked(network, 2), drawn(2, 2, 2)
-    memory = drawn(2, 2, network.memory_size, seed=1).requires_grad_()
+    parameters, x = parameters_of(network), drawn(2, 2)
+    memory = drawn(2, network.memory_size, seed=1).requires_grad_()
     before = x.clone(), memory.detach().clone()
     keys = [*parameters]
 
@@ -111,14 +106,8 @@ def test_gradients_are_right_and_inputs_are_left_as_they_are(make: Make) -> None
         (lstm, {"gates.weight": (5, 12), "gates.bias": (12,), "recurrent.weight": (3, 12)}),
     ],
 )
-def test_shapes_are_one_runs_in_double_precision(make: Make, shapes: dict[str, tuple[int, ...]]) -> None:
+def test_initial_shapes_and_precision(make: Make, shapes: dict[str, tuple[int, ...]]) -> None:
     found = make(inputs=4, widths=[5]).initial(streams(0))
     around = {"0.weight": (4, 5), "0.bias": (5,), "output.weight": (3, 2), "output.bias": (2,)}
     assert {name: tuple(tensor.shape) for name, tensor in found.items()} == around | shapes
     assert {tensor.dtype for tensor in found.values()} == {torch.float64}
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_the_sigmoid_is_torchs(dtype: torch.dtype) -> None:
-    x = torch.linspace(-50, 50, 1001, dtype=dtype)
-    torch.testing.assert_close(sigmoid(x), torch.sigmoid(x), rtol=0, atol=2 * torch.finfo(dtype).eps)

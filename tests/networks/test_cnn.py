@@ -1,4 +1,4 @@
-"""Convolutional networks compute, run by run, what torch's own modules compute."""
+"""Convolutional networks compared with torch's modules."""
 
 from collections.abc import Callable
 
@@ -8,72 +8,68 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pgexp.networks.parameters import streams
-from tests.networks.built import cnn, drawn, one_runs, stacked
+from tests.networks.built import cnn, drawn, parameters_of
 
-RUNS, ROWS = 3, 5
+ROWS = 5
 FLAT = 2 * 7 * 9
 
 
 def inputs(dtype: torch.dtype = torch.float64) -> Tensor:
-    return drawn(RUNS, ROWS, FLAT, dtype=dtype)
+    return drawn(ROWS, FLAT, dtype=dtype)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize(
     ("name", "activation"), [("relu", torch.relu), ("tanh", torch.tanh), ("leaky_relu", functional.leaky_relu)]
 )
-def test_it_is_convolutions_then_affine_layers_with_an_activation_between(
-    name: str, activation: Callable[[Tensor], Tensor], dtype: torch.dtype
-) -> None:
+def test_it_equals_torchs_layers(name: str, activation: Callable[[Tensor], Tensor], dtype: torch.dtype) -> None:
     network, x = cnn(activation=name), inputs(dtype)
-    parameters = stacked(network, dtype=dtype)
-    found = network(parameters, x)
-    assert found.shape == (RUNS, ROWS, 2)
-    for run in range(RUNS):
-        own = one_runs(parameters, run)
-        # 7 x 9 becomes 3 x 4 by a kernel of 3 in steps of 2, and that 2 x 3 by a kernel of 2.
-        layers = [nn.Conv2d(2, 3, 3, 2), nn.Conv2d(3, 4, 2, 1), nn.Linear(4 * 2 * 3, 5), nn.Linear(5, 2)]
-        for i, layer in enumerate(layers):
-            weight = own[f"{i}.weight"] if i < 2 else own[f"{i}.weight"].T
-            layer.to(dtype).load_state_dict({"weight": weight, "bias": own[f"{i}.bias"]})
-        h = activation(layers[1](activation(layers[0](x[run].reshape(ROWS, 2, 7, 9)))))
-        torch.testing.assert_close(found[run], layers[3](activation(layers[2](h.flatten(1)))))
+    own = parameters_of(network, dtype)
+    found = network(own, x)
+    assert found.shape == (ROWS, 2)
+    # 7 x 9 becomes 3 x 4 by a kernel of 3 in steps of 2, and that 2 x 3 by a kernel of 2.
+    layers = [nn.Conv2d(2, 3, 3, 2), nn.Conv2d(3, 4, 2, 1), nn.Linear(4 * 2 * 3, 5), nn.Linear(5, 2)]
+    for i, layer in enumerate(layers):
+        weight = own[f"{i}.weight"] if i < 2 else own[f"{i}.weight"].T
+        layer.to(dtype).load_state_dict({"weight": weight, "bias": own[f"{i}.bias"]})
+    h = activation(layers[1](activation(layers[0](x.reshape(ROWS, 2, 7, 9)))))
+    torch.testing.assert_close(found, layers[3](activation(layers[2](h.flatten(1)))))
 
 
 def test_a_convolution_by_hand() -> None:
-    """Picture 1..6 in two rows of three; a kernel [[1, 10], [100, 1000]] sees 1 2 / 4 5 and 2 3 / 5 6."""
+    """A picture [[1, 2, 3], [4, 5, 6]] and a kernel [[1, 10], [100, 1000]], which covers 1 2 / 4 5 and 2 3 / 5 6."""
     network = cnn((1, 2, 3), 1, filters=[1], kernels=[2], strides=[1], widths=[], activation="relu")
     parameters = {
-        "0.weight": torch.tensor([[1.0, 10.0], [100.0, 1000.0]]).reshape(1, 1, 1, 2, 2),
-        "0.bias": torch.tensor([[-6000.0]]),
-        "1.weight": torch.tensor([[[1.0], [2.0]]]),
-        "1.bias": torch.tensor([[0.5]]),
+        "0.weight": torch.tensor([[1.0, 10.0], [100.0, 1000.0]]).reshape(1, 1, 2, 2),
+        "0.bias": torch.tensor([-6000.0]),
+        "1.weight": torch.tensor([[1.0], [2.0]]),
+        "1.bias": torch.tensor([0.5]),
     }
-    x = torch.arange(1.0, 7.0).reshape(1, 1, 6)
+    x = torch.arange(1.0, 7.0).reshape(1, 6)
     (maps,) = network.hidden(parameters, x)
-    assert maps.tolist() == [[[0.0, 532.0]]]  # 5,421 - 6,000 is cut off by ReLU; 6,532 - 6,000
-    assert network(parameters, x).tolist() == [[[1064.5]]]
+    assert maps.tolist() == [[0.0, 532.0]]  # max(5,421 - 6,000, 0) and 6,532 - 6,000
+    assert network(parameters, x).tolist() == [[1064.5]]
 
 
 def test_channels_may_come_last() -> None:
     first, last = cnn((2, 7, 9)), cnn((7, 9, 2), channels="last")
-    parameters, x = stacked(first), inputs()
-    turned = x.reshape(RUNS, ROWS, 2, 7, 9).permute(0, 1, 3, 4, 2).reshape(RUNS, ROWS, FLAT)
+    parameters, x = parameters_of(first), inputs()
+    turned = x.reshape(ROWS, 2, 7, 9).permute(0, 2, 3, 1).reshape(ROWS, FLAT)
     torch.testing.assert_close(last(parameters, turned), first(parameters, x), rtol=1e-12, atol=1e-12)
 
 
-def test_hidden_units_are_those_that_the_outputs_are_computed_from() -> None:
-    network, parameters = cnn(), stacked(cnn())
+def test_outputs_are_computed_from_the_hidden_units() -> None:
+    network, parameters = cnn(), parameters_of(cnn())
     first, second, third = network.hidden(parameters, inputs())
-    assert [units.shape[2] for units in (first, second, third)] == [3 * 3 * 4, 4 * 2 * 3, 5]
+    assert [units.shape[1] for units in (first, second, third)] == [3 * 3 * 4, 4 * 2 * 3, 5]
     assert all(units.abs().max() < 1 for units in (first, second, third))  # after the tanh
     shallow = cnn(filters=[3], kernels=[3], strides=[2], widths=[])
-    assert torch.equal(first, shallow.hidden(stacked(shallow), inputs())[0])  # and not written over by the next
-    outputs = third @ parameters["3.weight"] + parameters["3.bias"].unsqueeze(1)
+    assert torch.equal(first, shallow.hidden(parameters_of(shallow), inputs())[0])  # not overwritten by the next layer
+    outputs = third @ parameters["3.weight"] + parameters["3.bias"]
     torch.testing.assert_close(network(parameters, inputs()), outputs)
 
 
-def test_shapes_are_one_runs_in_double_precision() -> None:
+def test_initial_shapes_and_precision() -> None:
     found = cnn().initial(streams(0))
     assert {name: tuple(tensor.shape) for name, tensor in found.items()} == {
         "0.weight": (3, 2, 3, 3), "0.bias": (3,), "1.weight": (4, 3, 2, 2), "1.bias": (4,),
@@ -84,11 +80,11 @@ def test_shapes_are_one_runs_in_double_precision() -> None:
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "leaky_relu"])
 @pytest.mark.parametrize("channels", ["first", "last"])
-def test_gradients_are_right_and_inputs_are_left_as_they_are(name: str, channels: str) -> None:
+def test_gradients_are_right_and_inputs_are_not_changed(name: str, channels: str) -> None:
     network = cnn((3, 3, 3), channels=channels, activation=name, filters=[2], kernels=[2], strides=[1], widths=[2])
-    x = drawn(2, 2, 27)
+    x = drawn(2, 27)
     before = x.clone()
-    parameters = {key: tensor.requires_grad_() for key, tensor in stacked(network, 2).items()}
+    parameters = {key: tensor.requires_grad_() for key, tensor in parameters_of(network).items()}
     keys = [*parameters]
     assert torch.autograd.gradcheck(
         lambda *tensors: network(dict(zip(keys, tensors, strict=True)), x), [*parameters.values()]
@@ -97,12 +93,12 @@ def test_gradients_are_right_and_inputs_are_left_as_they_are(name: str, channels
 
 
 @pytest.mark.parametrize(
-    ("shape", "changed", "told"),
+    ("shape", "changed", "message"),
     [
         ((4, 84, 84), {"channels": "last"}, r"channels last a picture of shape \(4, 84, 84\) has 84 channels"),
-        ((4,), {}, r"shape \(4,\) is no picture, .* choose a network for vectors, such as network=mlp"),
-        ((84, 84), {}, r"shape \(84, 84\) is no picture, .* or stack the frames"),
-        ((4, 84, 84, 3), {}, "is no picture"),
+        ((4,), {}, r"shape \(4,\) is not a picture .* choose a network for vectors, such as network=mlp"),
+        ((84, 84), {}, r"shape \(84, 84\) is not a picture .* or stack the frames"),
+        ((4, 84, 84, 3), {}, "is not a picture"),
         ((1, 2, 9), {}, "convolution 1 has a kernel of 3, but sees a picture of 2 x 9; choose smaller kernels"),
         ((1, 3, 9), {}, "convolution 2 has a kernel of 2, but sees a picture of 1 x 4; choose smaller kernels"),
         ((84, 84, 1), {}, "has 84 channels of 84 x 1; say which axis they are"),
@@ -111,11 +107,13 @@ def test_gradients_are_right_and_inputs_are_left_as_they_are(name: str, channels
         ((1, 9, 9), {"filters": [], "kernels": [], "strides": []}, "at least one"),
     ],
 )
-def test_what_does_not_fit_is_refused(shape: tuple[int, ...], changed: dict[str, object], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_mismatched_shapes_and_settings_are_refused(
+    shape: tuple[int, ...], changed: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
         cnn(shape, **changed)
 
 
 def test_a_picture_as_large_as_the_kernel_fits() -> None:
     network = cnn((1, 3, 3), filters=[2], kernels=[3], strides=[2], widths=[])
-    assert network(stacked(network), drawn(RUNS, ROWS, 9)).shape == (RUNS, ROWS, 2)
+    assert network(parameters_of(network), drawn(ROWS, 9)).shape == (ROWS, 2)

@@ -1,4 +1,4 @@
-"""What an environment is given for a sample."""
+"""Actions that heads make of samples."""
 
 import math
 from collections.abc import Callable
@@ -6,16 +6,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 
 from pgexp.functional.spaces import ActionSpace
 from pgexp.networks.heads.automatic import AutomaticHead
 from pgexp.networks.heads.beta import BetaHead
 from pgexp.networks.heads.head import Head
-from tests.heads import INFINITE, RUNS, SPACES, box, shipped, stacked
+from tests.heads import INFINITE, SPACES, box, parameters_of, shipped
 
 
 class TestAct:
-    """The spaces are [-2, 2] and [0, 10]; each number is computed by hand."""
+    """The box is [-2, 2] x [0, 10]; expected numbers are computed by hand."""
 
     SAMPLE = torch.tensor([[0.0, 0.0], [0.5, 0.5], [3.0, -3.0], [-1.0, 1.0]])
     TANH = (math.tanh(0.5), math.tanh(3.0), math.tanh(1.0))
@@ -41,7 +42,7 @@ class TestAct:
         head = shipped("gaussian", SPACES["box"], bounds=bounds)
         before = self.SAMPLE.clone()
         torch.testing.assert_close(head.act(self.SAMPLE), torch.tensor(expected, dtype=torch.float64))
-        assert torch.equal(self.SAMPLE, before)  # it is what is stored and scored
+        assert torch.equal(self.SAMPLE, before)  # the sample itself is stored and scored
 
     def test_squashed_gaussian(self) -> None:
         head = shipped("squashed_gaussian", SPACES["box"])
@@ -66,13 +67,13 @@ class TestAct:
             lambda space: shipped("beta", space),
         ],
     )
-    def test_what_maps_into_bounds_needs_them_finite(self, build: Callable[[ActionSpace], Head]) -> None:
+    def test_maps_into_bounds_need_finite_bounds(self, build: Callable[[ActionSpace], Head]) -> None:
         for limits, shown in (((-INFINITE, 1.0), "-inf, 1"), ((0.0, INFINITE), "0, inf")):
             with pytest.raises(ValueError, match=rf"has \[{shown}\]: set head=gaussian head.bounds=clip"):
                 build(box((-1.0, 1.0), limits))
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    def test_no_rounding_leads_out_of_the_bounds(self, dtype: torch.dtype) -> None:
+    def test_rounding_stays_within_the_bounds(self, dtype: torch.dtype) -> None:
         limits = [(0.1, 0.3), (-0.4000000059604645, 0.4000000059604645), (-7.3, 1e-9), (1e-3, 25.0)]
         low, high = (np.array(each) for each in zip(*limits, strict=True))
         u = torch.linspace(-30, 30, 4001, dtype=dtype).unsqueeze(-1).expand(-1, 4)
@@ -87,11 +88,10 @@ class TestAct:
             assert (action.numpy()[0] == low).all()
             assert (action.numpy()[-1] == high).all()
 
-    def test_a_sample_beyond_the_bounds_is_scored_as_it_was_drawn(self) -> None:
+    def test_a_sample_outside_of_the_bounds_is_scored_as_drawn(self) -> None:
         head = shipped("gaussian", SPACES["box"])
-        made = head(stacked(head), torch.zeros(RUNS, 1, 2, dtype=torch.float64))
-        sample = head.distribution.sample(made, torch.full((RUNS, 1, 2), 9.0))
-        assert sample[0, 0].tolist() == [9.0, 9.0]
-        assert head.act(sample)[0, 0].tolist() == [2.0, 9.0]
-        expected = torch.distributions.Normal(0.0, 1.0).log_prob(torch.tensor([9.0])).item() * 2
-        assert head.distribution.log_prob(made, sample)[0, 0].item() == pytest.approx(expected)
+        made = head(parameters_of(head), torch.zeros(1, 2, dtype=torch.float64))
+        sample = head.distribution.sample(made, torch.from_numpy(norm.cdf([[4.0, 4.0]])))
+        assert sample[0].tolist() == pytest.approx([4.0, 4.0])
+        assert head.act(sample)[0].tolist() == pytest.approx([2.0, 4.0])
+        assert head.distribution.log_prob(made, sample).item() == pytest.approx(2 * norm.logpdf(4.0))

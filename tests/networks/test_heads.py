@@ -1,4 +1,4 @@
-"""Heads: what they refuse, and what they make of a network's outputs."""
+"""Heads: parameters of distributions from network outputs, and refused spaces."""
 
 import inspect
 import math
@@ -8,20 +8,18 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from pgexp.functional.distributions.beta import Beta
 from pgexp.functional.distributions.categorical import Categorical
 from pgexp.functional.distributions.gaussian import Gaussian
 from pgexp.functional.distributions.multi_categorical import MultiCategorical
 from pgexp.functional.distributions.squashed_gaussian import SquashedGaussian
-from pgexp.functional.spaces import ActionSpace
 from pgexp.networks.heads import automatic
 from pgexp.networks.heads.automatic import AutomaticHead
 from pgexp.networks.heads.beta import BetaHead
 from pgexp.networks.heads.categorical import CategoricalHead
 from pgexp.networks.parameters import streams
-from tests.heads import FILES, KINDS, ROWS, RUNS, SPACES, outputs, read, shipped, stacked
+from tests.heads import FILES, KINDS, ROWS, SPACES, outputs, parameters_of, read, shipped
 
 
 class TestEveryHead:
@@ -37,20 +35,20 @@ class TestEveryHead:
 
     @pytest.mark.parametrize("std", ["parameter", "network"])
     @pytest.mark.parametrize(("name", "kind"), KINDS.items())
-    def test_it_makes_an_actions_parameters_of_what_it_reads(self, name: str, kind: str, std: str) -> None:
+    def test_shapes(self, name: str, kind: str, std: str) -> None:
         space = SPACES[kind]
         changed = {"std": std} if "std" in read(name) else {}
         head = shipped(name, space, **changed)
-        made = head(stacked(head), outputs(head.inputs))
-        assert made.shape == (RUNS, ROWS, head.distribution.parameters)
-        noise = head.distribution.noise(np.random.default_rng(0), RUNS * ROWS)
-        sample = head.distribution.sample(made, torch.from_numpy(noise).reshape(RUNS, ROWS, -1))
-        shape = (RUNS, ROWS) if kind == "discrete" else (RUNS, ROWS, space.size)
+        made = head(parameters_of(head), outputs(head.inputs))
+        assert made.shape == (ROWS, head.distribution.parameters)
+        uniforms = np.random.default_rng(0).random((ROWS, head.distribution.draws))
+        sample = head.distribution.sample(made, torch.from_numpy(uniforms))
+        shape = (ROWS,) if kind == "discrete" else (ROWS, space.size)
         assert sample.shape == head.act(sample).shape == head.distribution.mode(made).shape == shape
-        assert head.distribution.log_prob(made, sample).shape == (RUNS, ROWS)
+        assert head.distribution.log_prob(made, sample).shape == (ROWS,)
 
     @pytest.mark.parametrize("name", ["categorical", "multi_categorical", "bernoulli"])
-    def test_of_countable_spaces_outputs_are_logits_and_samples_are_actions(self, name: str) -> None:
+    def test_countable_outputs_are_logits_and_samples_are_actions(self, name: str) -> None:
         head = shipped(name, SPACES[KINDS[name]])
         x = outputs(head.inputs)
         assert head.initial(streams(0)) == {}
@@ -60,7 +58,7 @@ class TestEveryHead:
 
     @pytest.mark.parametrize("kind", SPACES)
     @pytest.mark.parametrize("name", KINDS)
-    def test_it_refuses_a_space_of_another_kind_and_names_the_heads_of_that(self, name: str, kind: str) -> None:
+    def test_it_refuses_a_space_of_another_kind_and_names_heads_that_fit(self, name: str, kind: str) -> None:
         if KINDS[name] != kind:
             fitting = " or ".join(f"head={other}" for other in KINDS if KINDS[other] == kind)
             expected = f"it acts in {KINDS[name]} spaces, and this one is {kind}: set head=auto or {fitting}"
@@ -70,21 +68,21 @@ class TestEveryHead:
 
 class TestAutomatic:
     @pytest.mark.parametrize("name", ["categorical", "multi_categorical", "bernoulli", "gaussian"])
-    def test_it_is_the_head_of_its_kind_as_shipped(self, name: str) -> None:
+    def test_it_equals_the_configured_head_of_its_kind(self, name: str) -> None:
         space = SPACES[KINDS[name]]
         head, expected = AutomaticHead(space), shipped(name, space)
         assert head.distribution == expected.distribution
         assert head.inputs == expected.inputs
         x = outputs(head.inputs)
-        made = head(stacked(head), x)
-        assert torch.equal(made, expected(stacked(expected), x))
-        sample = head.distribution.sample(made, torch.full((RUNS, ROWS, head.distribution.noise_size), 0.9))
+        made = head(parameters_of(head), x)
+        assert torch.equal(made, expected(parameters_of(expected), x))
+        sample = head.distribution.sample(made, torch.full((ROWS, head.distribution.draws), 0.9, dtype=torch.float64))
         assert torch.equal(head.act(sample), expected.act(sample))
 
-    def test_its_gaussian_is_what_the_file_says(self) -> None:
+    def test_its_gaussian_has_the_values_of_the_file(self) -> None:
         assert {"_target_": read("gaussian")["_target_"], **automatic.GAUSSIAN} == read("gaussian")
 
-    def test_distributions_know_the_spaces_size(self) -> None:
+    def test_distributions_have_the_size_of_the_space(self) -> None:
         assert CategoricalHead(SPACES["discrete"]).distribution == Categorical(4)
         assert AutomaticHead(SPACES["multi_discrete"]).distribution == MultiCategorical((2, 3))
         assert AutomaticHead(SPACES["box"]).distribution == Gaussian(2)
@@ -95,14 +93,14 @@ class TestAutomatic:
 class TestCategoricalHead:
     PRIOR: ClassVar = [0.1, 0.2, 0.3, 0.4]
 
-    def test_the_prior_is_the_policy_where_the_outputs_are_0(self) -> None:
+    def test_the_prior_is_the_policy_if_the_outputs_are_0(self) -> None:
         head = shipped("categorical", SPACES["discrete"], prior=self.PRIOR)
-        logits = head({}, torch.zeros(RUNS, ROWS, 4, dtype=torch.float64))
-        expected = torch.tensor(self.PRIOR, dtype=torch.float64).expand(RUNS, ROWS, 4)
+        logits = head({}, torch.zeros(ROWS, 4, dtype=torch.float64))
+        expected = torch.tensor(self.PRIOR, dtype=torch.float64).expand(ROWS, 4)
         torch.testing.assert_close(logits.softmax(-1), expected)
 
     @pytest.mark.parametrize("scale", [1.0, 20.0])
-    def test_it_weighs_the_exponentials_of_the_outputs_up_to_a_factor(self, scale: float) -> None:
+    def test_it_multiplies_the_exponentials_of_the_outputs(self, scale: float) -> None:
         x = outputs(4)
         weighed = x.exp() * torch.tensor(self.PRIOR, dtype=torch.float64)
         head = shipped("categorical", SPACES["discrete"], prior=[scale * each for each in self.PRIOR])
@@ -110,7 +108,7 @@ class TestCategoricalHead:
 
     def test_it_keeps_the_networks_precision(self) -> None:
         head = shipped("categorical", SPACES["discrete"], prior=self.PRIOR)
-        assert head({}, torch.zeros(1, 1, 4)).dtype == torch.float32
+        assert head({}, torch.zeros(1, 4)).dtype == torch.float32
 
     def test_a_prior_of_other_actions_is_refused(self) -> None:
         with pytest.raises(ValueError, match=r"^prior has 2 numbers, and there are 4 actions$"):
@@ -120,63 +118,20 @@ class TestCategoricalHead:
 class TestBetaHead:
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     def test_parameters_are_one_more_than_the_softplus(self, dtype: torch.dtype) -> None:
-        x = torch.linspace(-60, 60, 2_001, dtype=dtype).reshape(1, -1, 1).repeat(1, 1, 4)
+        x = torch.linspace(-60, 60, 2_001, dtype=dtype).reshape(-1, 1).repeat(1, 4)
         made = BetaHead(SPACES["box"])({}, x)
         torch.testing.assert_close(made, 1 + torch.nn.functional.softplus(x, threshold=50))
         assert made.min() >= 1
 
-    def test_the_smallest_outputs_and_the_largest_are_finite(self) -> None:
-        x = torch.tensor([-1e4, 1e4, 0.0, -1e30]).reshape(1, 1, 4).requires_grad_()
+    def test_extreme_outputs_have_finite_parameters_and_gradients(self) -> None:
+        x = torch.tensor([-1e4, 1e4, 0.0, -1e30]).reshape(1, 4).requires_grad_()
         made = BetaHead(SPACES["box"])({}, x)
-        assert made.tolist() == [[[1.0, 10_001.0, pytest.approx(1 + math.log(2)), 1.0]]]
+        assert made.tolist() == [[1.0, 10_001.0, pytest.approx(1 + math.log(2)), 1.0]]
         made.sum().backward()
         assert x.grad is not None
-        assert x.grad.tolist() == [[[0.0, 1.0, 0.5, 0.0]]]  # at 0 one half: a last layer of zeros can learn
+        assert x.grad.tolist() == [[0.0, 1.0, 0.5, 0.0]]  # 1/2 at 0: a last layer of zeros can learn
 
     def test_derivatives_by_finite_differences(self) -> None:
-        x = torch.tensor([-5.0, 0.0, 0.5, 39.0]).double().reshape(1, 1, 4).requires_grad_()
+        x = torch.tensor([-5.0, 0.0, 0.5, 39.0]).double().reshape(1, 4).requires_grad_()
         assert torch.autograd.gradcheck(lambda x: BetaHead(SPACES["box"])({}, x), x)
         assert torch.autograd.gradgradcheck(lambda x: BetaHead(SPACES["box"])({}, x), x)
-
-
-STACKED = (1, 2, 5, 32)
-
-
-@pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("rows", [1, 2, 3, 8])
-@pytest.mark.parametrize("size", [1, 2, 6])
-@pytest.mark.parametrize(
-    ("name", "changed"),
-    [
-        ("gaussian", {"bounds": "clip"}),
-        ("gaussian", {"bounds": "tanh", "std": "network"}),
-        ("gaussian", {"bounds": "rescale"}),
-        ("squashed_gaussian", {}),
-        ("squashed_gaussian", {"std": "network"}),
-        ("beta", {}),
-        ("bernoulli", {}),
-        ("multi_categorical", {}),
-    ],
-)
-def test_a_runs_actions_do_not_depend_on_how_many_runs_act(
-    name: str, changed: dict[str, str], size: int, rows: int, dtype: torch.dtype, shared: bool
-) -> None:
-    """From the network's outputs, of which a baseline may share the last one, to the environment: to the last bit."""
-    space = ActionSpace(KINDS[name], size, (2, 3, 4, 5, 6, 7)[:size], (-1.0,) * size, (3.0,) * size)
-    head = shipped(name, space, **changed)
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(32, rows, head.inputs + shared, generator=generator, dtype=dtype)
-    log_std = torch.randn(32, size, generator=generator, dtype=dtype)
-    noise = torch.from_numpy(head.distribution.noise(np.random.default_rng(0), 32 * rows)).reshape(32, rows, -1)
-
-    def act(runs: slice) -> tuple[Tensor, ...]:
-        made = head({"head.log_std": log_std[runs].clone()}, x[runs].clone()[..., : head.inputs])
-        sample, mode = head.distribution.sample(made, noise[runs].clone()), head.distribution.mode(made)
-        return made, sample, mode, head.act(sample), head.act(mode)
-
-    among = act(slice(0, 32))
-    for count in STACKED:
-        for first in {0, 3, 32 - count} - ({3} if count == 32 else set()):
-            few = act(slice(first, first + count))
-            assert all(torch.equal(a, b[first : first + count]) for a, b in zip(few, among, strict=True))

@@ -1,4 +1,4 @@
-"""Initial weights have the distribution that their papers state."""
+"""Distributions of initial weights and biases, compared with the papers."""
 
 import math
 
@@ -25,7 +25,9 @@ def weight(inputs: int, outputs: int, initialization: Initialization, gain: floa
 
 @pytest.mark.parametrize(("initialization", "bound"), BOUNDS.items())
 @pytest.mark.parametrize("gain", [1.0, 0.01])
-def test_uniform_weights_fill_their_interval_evenly(initialization: Initialization, bound: float, gain: float) -> None:
+def test_uniform_weights_are_uniform_within_their_bound(
+    initialization: Initialization, bound: float, gain: float
+) -> None:
     drawn = weight(INPUTS, OUTPUTS, initialization, gain) / (gain * bound)
     count = drawn.numel()
     assert drawn.shape == (INPUTS, OUTPUTS)
@@ -38,13 +40,13 @@ def test_uniform_weights_fill_their_interval_evenly(initialization: Initializati
 
 @pytest.mark.parametrize("gain", [1.0, math.sqrt(2), 0.01])
 @pytest.mark.parametrize(("inputs", "outputs"), [(8, 8), (9, 4), (4, 9), (1, 5), (5, 1)])
-def test_orthogonal_weights_are(inputs: int, outputs: int, gain: float) -> None:
+def test_orthogonal_weights_are_orthogonal(inputs: int, outputs: int, gain: float) -> None:
     drawn = weight(inputs, outputs, "orthogonal", gain)
     product = drawn.T @ drawn if inputs >= outputs else drawn @ drawn.T
     torch.testing.assert_close(product, gain**2 * torch.eye(min(inputs, outputs), dtype=torch.float64))
 
 
-def test_zeros_are_zeros() -> None:
+def test_zero_weights_are_zero() -> None:
     assert weight(3, 4, "zeros").tolist() == [[0.0] * 4] * 3
 
 
@@ -53,7 +55,7 @@ def test_constant_weights_are_all_the_gain() -> None:
 
 
 @pytest.mark.parametrize("initialization", ["orthogonal", "xavier", "kaiming", "constant", "zeros"])
-def test_biases_begin_at_zero(initialization: Initialization) -> None:
+def test_biases_start_at_zero(initialization: Initialization) -> None:
     assert Dense("0", 3, 4, initialization).initial(streams(0))["0.bias"].tolist() == [0.0] * 4
 
 
@@ -73,7 +75,7 @@ def test_a_layer_may_have_no_bias() -> None:
 
 
 class TestConvolutions:
-    """5 channels, 40 filters, a kernel of 3 x 3: an output reads 45 numbers, and a number is read by 360 outputs."""
+    """5 channels, 40 filters, a kernel of 3 x 3: an output has 45 inputs, and an input has 360 outputs."""
 
     BOUNDS = (("xavier", math.sqrt(6 / (45 + 360))), ("kaiming", math.sqrt(3 / 45)), ("pytorch", math.sqrt(1 / 45)))
 
@@ -83,7 +85,7 @@ class TestConvolutions:
         return Convolution("0", **sizes, initialization=initialization, gain=gain).initial(streams(0))
 
     @pytest.mark.parametrize(("initialization", "bound"), BOUNDS)
-    def test_uniform_weights_fill_their_interval_evenly(self, initialization: Initialization, bound: float) -> None:
+    def test_uniform_weights_are_uniform_within_their_bound(self, initialization: Initialization, bound: float) -> None:
         found = self.drawn(initialization, 0.5)["0.weight"] / (0.5 * bound)
         assert found.shape == (40, 5, 3, 3)
         assert 0.98 < found.abs().max() <= 1 + 1e-12  # fails by chance with .98^1,800 = 2e-16
@@ -91,7 +93,7 @@ class TestConvolutions:
         assert abs(found.square().mean().item() - 1 / 3) < 7 * math.sqrt(4 / 45 / found.numel())
 
     @pytest.mark.parametrize("filters", [4, 45, 60])
-    def test_orthogonal_filters_are(self, filters: int) -> None:
+    def test_orthogonal_filters_are_orthogonal(self, filters: int) -> None:
         matrix = self.drawn("orthogonal", 2.0, filters=filters)["0.weight"].flatten(1)
         product = matrix @ matrix.T if filters <= 45 else matrix.T @ matrix
         torch.testing.assert_close(product, 4 * torch.eye(len(product), dtype=torch.float64))
@@ -116,9 +118,7 @@ class TestConvolutions:
 class TestCells:
     @pytest.mark.parametrize(("make", "gates"), [(gru, 3), (lstm, 4)])
     @pytest.mark.parametrize("units", [3, 8])
-    def test_orthogonal_weights_are_so_gate_by_gate_whatever_the_gains(
-        self, make: type, gates: int, units: int
-    ) -> None:
+    def test_the_weights_of_each_gate_are_orthogonal_for_all_gains(self, make: type, gates: int, units: int) -> None:
         network = make(inputs=5, units=units, initialization="orthogonal", hidden_gain=2.0, output_gain=0.5)
         found = network.initial(streams(0))
         parts = [*found["recurrent.weight"].chunk(gates, 1), *found["gates.weight"].chunk(gates, 1)]
@@ -128,20 +128,20 @@ class TestCells:
         assert len(torch.cat(parts[:gates]).unique()) == gates * units**2  # each gate draws its own
 
     @pytest.mark.parametrize(("make", "gates"), [(gru, 3), (lstm, 4)])
-    def test_xavier_weights_are_those_of_a_layer_a_gate(self, make: type, gates: int) -> None:
+    def test_xavier_weights_are_those_of_one_layer_per_gate(self, make: type, gates: int) -> None:
         found = make(inputs=100, units=50, initialization="xavier").initial(streams(0))
         for name, bound in (("gates.weight", math.sqrt(6 / 150)), ("recurrent.weight", math.sqrt(6 / 100))):
             for part in found[name].chunk(gates, 1):
                 assert 0.99 * bound < part.abs().max() <= bound  # fails by chance with .99^2,500 = 1e-11
 
-    def test_a_forget_gate_begins_1_higher_than_the_others(self) -> None:
+    def test_the_forget_gate_starts_1_higher_than_the_others(self) -> None:
         found = lstm(units=2, initialization="orthogonal").initial(streams(0))
         assert found["gates.bias"].tolist() == [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
         uniform = lstm(inputs=100, units=500, initialization="pytorch").initial(streams(0))["gates.bias"]
         centres = [part.mean().item() for part in uniform.chunk(4)]
         assert centres == pytest.approx([0, 1, 0, 0], abs=7 * 0.1 * math.sqrt(1 / 3 / 500))  # by chance with 1e-11
 
-    def test_a_grus_biases_begin_at_zero(self) -> None:
+    def test_the_biases_of_a_gru_start_at_zero(self) -> None:
         found = gru(initialization="orthogonal").initial(streams(0))
         assert found["gates.bias"].tolist() == found["recurrent.bias"].tolist() == [0.0] * 9
 

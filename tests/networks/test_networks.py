@@ -1,4 +1,4 @@
-"""Networks compute, run by run, what torch's own functions compute; parameters are drawn each from its own stream."""
+"""Linear networks and MLPs compared with torch's functions, and their initial parameters."""
 
 from collections.abc import Callable
 
@@ -8,91 +8,79 @@ from torch import Tensor
 from torch.nn import functional
 
 from pgexp.networks.parameters import streams
-from tests.networks.built import drawn, linear, mlp, one_runs, stacked
+from tests.networks.built import drawn, linear, mlp, parameters_of
 
-RUNS, ROWS = 3, 5
+ROWS = 5
 
 
 def inputs(size: int = 4) -> Tensor:
-    return drawn(RUNS, ROWS, size)
+    return drawn(ROWS, size)
 
 
 class TestForward:
     @pytest.mark.parametrize("bias", [True, False])
-    def test_a_linear_network_is_one_affine_layer_a_run(self, bias: bool) -> None:
+    def test_a_linear_network_is_one_affine_layer(self, bias: bool) -> None:
         network, x = linear(bias=bias), inputs()
-        parameters = stacked(network)
+        parameters = parameters_of(network)
         assert parameters.keys() == ({"0.weight", "0.bias"} if bias else {"0.weight"})
-        found = network(parameters, x)
-        for run in range(RUNS):
-            offset = parameters["0.bias"][run] if bias else None
-            torch.testing.assert_close(found[run], functional.linear(x[run], parameters["0.weight"][run].T, offset))
+        expected = functional.linear(x, parameters["0.weight"].T, parameters["0.bias"] if bias else None)
+        torch.testing.assert_close(network(parameters, x), expected)
 
     @pytest.mark.parametrize(
         ("name", "activation"),
         [("relu", functional.relu), ("tanh", torch.tanh), ("leaky_relu", functional.leaky_relu)],
     )
-    def test_an_mlp_is_affine_layers_with_an_activation_between(
-        self, name: str, activation: Callable[[Tensor], Tensor]
-    ) -> None:
+    def test_an_mlp_is_affine_layers_and_activations(self, name: str, activation: Callable[[Tensor], Tensor]) -> None:
         network, x = mlp(activation=name), inputs()
-        parameters = stacked(network)
-        found = network(parameters, x)
-        assert found.shape == (RUNS, ROWS, 2)
-        for run in range(RUNS):
-            own = one_runs(parameters, run)
-            h = activation(functional.linear(x[run], own["0.weight"].T, own["0.bias"]))
-            h = activation(functional.linear(h, own["1.weight"].T, own["1.bias"]))
-            torch.testing.assert_close(found[run], functional.linear(h, own["2.weight"].T, own["2.bias"]))
+        own = parameters_of(network)
+        found = network(own, x)
+        assert found.shape == (ROWS, 2)
+        h = activation(functional.linear(x, own["0.weight"].T, own["0.bias"]))
+        h = activation(functional.linear(h, own["1.weight"].T, own["1.bias"]))
+        torch.testing.assert_close(found, functional.linear(h, own["2.weight"].T, own["2.bias"]))
 
     @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
     def test_hidden_layers_may_be_normalised_before_their_activation(self, dtype: torch.dtype) -> None:
         network, x = mlp(layer_norm=True, activation="relu"), inputs().to(dtype)
-        initial = stacked(network, RUNS, dtype)
-        parameters = {name: tensor + drawn(*tensor.shape, dtype=dtype) for name, tensor in initial.items()}
-        found = network(parameters, x)
-        for run in range(RUNS):
-            own, h = one_runs(parameters, run), x[run]
-            for layer, width in (("0", 8), ("1", 6)):
-                norm = torch.nn.LayerNorm(width, dtype=dtype)
-                norm.load_state_dict({"weight": own[f"{layer}.scale"], "bias": own[f"{layer}.shift"]})
-                h = torch.relu(norm(functional.linear(h, own[f"{layer}.weight"].T, own[f"{layer}.bias"])))
-            torch.testing.assert_close(found[run], functional.linear(h, own["2.weight"].T, own["2.bias"]))
+        initial = parameters_of(network, dtype)
+        own = {name: tensor + drawn(*tensor.shape, dtype=dtype) for name, tensor in initial.items()}
+        h = x
+        for layer, width in (("0", 8), ("1", 6)):
+            norm = torch.nn.LayerNorm(width, dtype=dtype)
+            norm.load_state_dict({"weight": own[f"{layer}.scale"], "bias": own[f"{layer}.shift"]})
+            h = torch.relu(norm(functional.linear(h, own[f"{layer}.weight"].T, own[f"{layer}.bias"])))
+        torch.testing.assert_close(network(own, x), functional.linear(h, own["2.weight"].T, own["2.bias"]))
 
-    def test_normalised_units_have_mean_zero_and_deviation_one_at_first(self) -> None:
+    def test_normalised_units_start_with_mean_0_and_deviation_1(self) -> None:
         network = mlp(layer_norm=True, widths=[50], activation="leaky_relu", hidden_gain=30.0)
-        (units,) = network.hidden(stacked(network), inputs())
+        (units,) = network.hidden(parameters_of(network), inputs())
         before = torch.where(units < 0, 100 * units, units)  # leaky ReLU undone
-        torch.testing.assert_close(before.mean(-1), torch.zeros(RUNS, ROWS, dtype=torch.float64), atol=1e-12, rtol=0)
-        torch.testing.assert_close(
-            before.square().mean(-1), torch.ones(RUNS, ROWS, dtype=torch.float64), rtol=1e-4, atol=0
-        )
+        torch.testing.assert_close(before.mean(-1), torch.zeros(ROWS, dtype=torch.float64), atol=1e-12, rtol=0)
+        torch.testing.assert_close(before.square().mean(-1), torch.ones(ROWS, dtype=torch.float64), rtol=1e-4, atol=0)
 
     @pytest.mark.parametrize("layer_norm", [False, True])
-    def test_the_hidden_units_are_those_that_the_outputs_are_computed_from(self, layer_norm: bool) -> None:
+    def test_outputs_are_computed_from_the_hidden_units(self, layer_norm: bool) -> None:
         network, x = mlp(layer_norm=layer_norm), inputs()
-        parameters = stacked(network)
+        parameters = parameters_of(network)
         first, second = network.hidden(parameters, x)
-        assert first.shape == (RUNS, ROWS, 8)
-        assert second.shape == (RUNS, ROWS, 6)
+        assert first.shape == (ROWS, 8)
+        assert second.shape == (ROWS, 6)
         assert first.abs().max() < 1  # after the tanh
         (again,) = mlp(layer_norm=layer_norm, widths=[8]).hidden(parameters, x)
-        assert torch.equal(first, again)  # and not written over by the second layer
-        torch.testing.assert_close(
-            network(parameters, x), second @ parameters["2.weight"] + parameters["2.bias"].unsqueeze(1)
-        )
+        assert torch.equal(first, again)  # not overwritten by the second layer
+        torch.testing.assert_close(network(parameters, x), second @ parameters["2.weight"] + parameters["2.bias"])
 
     def test_an_mlp_without_hidden_layers_is_linear(self) -> None:
-        parameters = stacked(mlp(widths=[]))
+        parameters = parameters_of(mlp(widths=[]))
         torch.testing.assert_close(mlp(widths=[])(parameters, inputs()), linear()(parameters, inputs()))
         assert mlp(widths=[]).hidden(parameters, inputs()) == []
 
     @pytest.mark.parametrize("layer_norm", [False, True])
     @pytest.mark.parametrize("name", ["relu", "tanh", "leaky_relu"])
-    def test_gradients_are_right_and_inputs_are_left_as_they_are(self, name: str, layer_norm: bool) -> None:
+    def test_gradients_are_right_and_inputs_are_not_changed(self, name: str, layer_norm: bool) -> None:
         network, x = mlp(activation=name, widths=[3], layer_norm=layer_norm), inputs()
         before = x.clone()
-        parameters = {key: tensor.requires_grad_() for key, tensor in stacked(network).items()}
+        parameters = {key: tensor.requires_grad_() for key, tensor in parameters_of(network).items()}
         keys = [*parameters]
         assert torch.autograd.gradcheck(
             lambda *tensors: network(dict(zip(keys, tensors, strict=True)), x), [*parameters.values()]
@@ -101,7 +89,7 @@ class TestForward:
 
 
 class TestInitial:
-    def test_shapes_are_one_runs_in_double_precision(self) -> None:
+    def test_shapes_and_precision(self) -> None:
         drawn = mlp(inputs=4, widths=[8, 6], outputs=2).initial(streams(0))
         assert {name: tuple(tensor.shape) for name, tensor in drawn.items()} == {
             f"{layer}.{part}": shape
@@ -110,14 +98,14 @@ class TestInitial:
         }
         assert {tensor.dtype for tensor in drawn.values()} == {torch.float64}
 
-    def test_a_seed_gives_the_same_parameters_whatever_was_drawn_before(self) -> None:
+    def test_parameters_depend_on_the_seed_only(self) -> None:
         first = mlp().initial(streams(3, "init"))
         torch.manual_seed(99)
         mlp().initial(streams(4, "init"))
         again = mlp().initial(streams(3, "init"))
         assert all(torch.equal(first[name], again[name]) for name in first)
 
-    def test_the_global_generator_is_not_touched(self) -> None:
+    def test_torchs_global_generator_is_not_used(self) -> None:
         before = torch.random.get_rng_state()
         for initialization in ("orthogonal", "xavier", "kaiming", "pytorch", "constant", "zeros"):
             mlp(initialization=initialization).initial(streams(0))

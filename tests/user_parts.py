@@ -1,0 +1,70 @@
+"""A user's own dynamics and torch module, as configurations name them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete
+from torch import Tensor, nn
+
+from pgexp.envs.compiled.dynamics import CONTINUES, INVALID, TERMINATED, Dynamics
+from pgexp.kernels.random import random
+
+LENGTH = 80  # steps per episode
+NO_FAULT, NAN_REWARD, INFINITE_OBSERVATION, RAISES, REFUSES, FORBIDS_ALL, NAN_FINAL = range(7)
+
+
+class FaultyDynamics(Dynamics):
+    """Episodes of 80 steps. One episode in ten, in which the first draw exceeds 0.9, has a fault at step `at`.
+
+    The state is the draw, the time, and the sum of the actions. The observation is the draw and the time over 80.
+    """
+
+    state_size = 3
+    observation_space = Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = Discrete(2)
+    masked = True
+
+    def __init__(self, fault: int, at: int = 60) -> None:
+        self.parameters = [fault, at]
+
+    @staticmethod
+    def reset(state, rng, parameters):
+        """Draw whether the episode has a fault."""
+        state[0], state[1], state[2] = random(rng), 0.0, 0.0
+
+    @staticmethod
+    def step(state, action, rng, parameters, reward):
+        """Count the time and the actions."""
+        now = state[0] > 0.9 and state[1] == parameters[1]
+        if now and parameters[0] == RAISES:
+            raise ValueError("the motor is stuck")
+        if now and parameters[0] == REFUSES:
+            return INVALID
+        state[1] += 1.0
+        state[2] += action[0]
+        reward[0] = np.nan if now and parameters[0] == NAN_REWARD else state[2]
+        return TERMINATED if state[1] == LENGTH else CONTINUES
+
+    @staticmethod
+    def observe(state, parameters, observation, mask):
+        """Write the draw and the time."""
+        now = state[0] > 0.9 and state[1] == parameters[1]
+        observation[0], observation[1] = state[0], state[1] / LENGTH
+        if now and parameters[0] == INFINITE_OBSERVATION:
+            observation[1] = np.inf
+        if state[0] > 0.9 and state[1] == LENGTH and parameters[0] == NAN_FINAL:
+            observation[0] = np.nan
+        mask[0] = mask[1] = not (now and parameters[0] == FORBIDS_ALL)
+
+
+class Residual(nn.Module):
+    """A network that pgexp runs in torch, because it is not a `torch.nn.Sequential`."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.hidden, self.output = nn.Linear(inputs, 8), nn.Linear(8 + inputs, outputs)
+
+    def forward(self, x: Tensor) -> Any:
+        """Return the outputs. x: [B, inputs]; the result: [B, outputs]."""
+        return self.output(torch.cat([torch.relu(self.hidden(x)), x], -1))
