@@ -1,4 +1,4 @@
-"""Parts of a run that go wrong, and configs of packs in which one run has them."""
+"""Configurations of runs in which an environment, a baseline or an optimizer fails."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,19 +10,19 @@ from pgexp.baselines.baseline import Baseline
 from pgexp.functional.arrays import Floats
 from pgexp.functional.batch import Batch, Credit
 from pgexp.schema.config import Option, RunConfig
-from pgexp.schema.streams import integer
 from tests.conftest import Compose
+from tests.streams import episode_seed
 
-BAD = 1  # the seed of the run that fails
+BAD = 1  # seed of the run that fails
 SHORT = ("network=mlp", "network.widths=[4]", "evaluation.every=null", "evaluation.final_episodes=2")
 MODES = {
-    "episodes": ("env.slots=2", "algorithm.batch.episodes=4", "budget.steps=600"),
-    "segments": ("env.slots=2", "algorithm.batch.episodes=null", "algorithm.batch.steps=24", "budget.steps=400"),
+    "episodes": ("env.num_envs=2", "algorithm.batch.episodes=4", "budget.steps=600"),
+    "segments": ("env.num_envs=2", "algorithm.batch.episodes=null", "algorithm.batch.steps=24", "budget.steps=400"),
 }
 
 
 class Moody(Baseline):
-    """No baseline, and at its third update it raises."""
+    """A baseline of zero that raises at its third update."""
 
     biased = False
     remembered = ("updates",)
@@ -41,7 +41,7 @@ class Moody(Baseline):
 
 
 class Sly(Moody):
-    """The same, which does not declare that it counts, and does not raise."""
+    """A baseline that counts its updates without declaring the counter, and does not raise."""
 
     remembered = ()
 
@@ -51,7 +51,7 @@ class Sly(Moody):
 
 
 class Opaque(Moody):
-    """The same, which remembers from its second update on what no checkpoint can hold."""
+    """A baseline whose state cannot be saved from its second update on."""
 
     def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
         self.updates: Any = self.updates + 1 if self.updates == 0 else print
@@ -59,7 +59,7 @@ class Opaque(Moody):
 
 
 class Brittle(torch.optim.SGD):
-    """Gradient descent that spoils the parameters and then calls for the program's end."""
+    """Gradient descent that sets the parameters to NaN and then raises SystemExit."""
 
     def step(self, closure: Callable[[], float] | None = None) -> None:
         with torch.no_grad():
@@ -73,22 +73,22 @@ def at(config: RunConfig, seed: int) -> RunConfig:
 
 
 def faulty(configured: Compose, *overrides: str, place: tuple[int, int] = (1, 2), **faults: Any) -> RunConfig:
-    """Return the config of a walk that goes wrong in the bad seed's run, in a place: a slot's episode."""
+    """Return the config of a walk with a fault in the run of the seed BAD. place: environment and episode."""
     config = configured("env.id=tests.probes:pgexp-probe/Faulty-v0", *SHORT, *overrides)
-    kwargs: Mapping[str, Any] = {"when": integer(BAD, "env", *place), **faults}
+    kwargs: Mapping[str, Any] = {"when": episode_seed(BAD, "env", *place), **faults}
     return replace(config, env=replace(config.env, kwargs=dict(kwargs)))
 
 
 def sound(configured: Compose, *overrides: str) -> RunConfig:
-    """Return the config of the same walk in which nothing goes wrong."""
+    """Return the config of the same walk without a fault."""
     return configured("env.id=tests.probes:pgexp-probe/Walk-v0", *SHORT, *overrides)
 
 
 def moody(config: RunConfig, name: str = "Moody") -> RunConfig:
-    """Return the config of the bad seed with a baseline of this module, which raises in its third update."""
+    """Return the config with the seed BAD and a baseline of this module."""
     return replace(config, seed=BAD, baseline=Option(f"{__name__}.{name}", {}))
 
 
 def brittle(config: RunConfig) -> RunConfig:
-    """Return the config of the bad seed with an optimizer that raises amid its first step."""
+    """Return the config with the seed BAD and an optimizer that raises during its first step."""
     return replace(config, seed=BAD, optimizer=Option(f"{__name__}.Brittle", {"lr": 0.01}))

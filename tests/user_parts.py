@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from torch import Tensor, nn
 
 from pgexp.envs.compiled.dynamics import CONTINUES, INVALID, TERMINATED, Dynamics
@@ -68,3 +68,60 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Any:
         """Return the outputs. x: [B, inputs]; the result: [B, outputs]."""
         return self.output(torch.cat([torch.relu(self.hidden(x)), x], -1))
+
+
+class Levers(Dynamics):
+    """Three levers, of which the mask allows some: none in state 0. The reward is the number of levers pulled."""
+
+    state_size = 1
+    observation_space = Box(0.0, 4.0, (1,), np.float64)
+    action_space: Any = MultiBinary(3)
+    max_episode_steps = 12
+    masked = True
+
+    @staticmethod
+    def reset(state, rng, parameters):
+        """Start at 0."""
+        state[0] = 0.0
+
+    @staticmethod
+    def step(state, action, rng, parameters, reward):
+        """Advance the state by one modulo 4."""
+        reward[0] = 0.0
+        for d in range(action.size):
+            reward[0] += action[d]
+        state[0] = (state[0] + 1.0) % 4.0
+        return CONTINUES
+
+    @staticmethod
+    def observe(state, parameters, observation, mask):
+        """Write the state. Lever d is allowed if d + 1 divides the state, except in state 0."""
+        observation[0] = state[0]
+        for d in range(3):
+            mask[d] = state[0] > 0.0 and state[0] % (d + 1) == 0.0
+
+
+class Dials(Levers):
+    """Two dials of two and three positions. If `stuck`, the second one has no allowed position at step 60."""
+
+    action_space: Any = MultiDiscrete([2, 3])
+    max_episode_steps = 80
+
+    def __init__(self, stuck: bool = False) -> None:
+        self.parameters = [stuck]
+
+    @staticmethod
+    def step(state, action, rng, parameters, reward):
+        """Count the steps."""
+        reward[0] = action[0] + 10.0 * action[1]
+        state[0] += 1.0
+        return CONTINUES
+
+    @staticmethod
+    def observe(state, parameters, observation, mask):
+        """Write the time modulo 3; forbid this position of the second dial, and action 1 of the first at even times."""
+        observation[0] = state[0] % 3.0
+        mask[0] = True
+        mask[1] = state[0] % 2.0 == 1.0
+        for j in range(3):
+            mask[2 + j] = state[0] % 3.0 != j and not (parameters[0] != 0.0 and state[0] == 60.0)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from scipy import special
 from torch import Tensor
 from torch._C._functorch import is_batchedtensor
 
@@ -111,6 +112,72 @@ class _Log(torch.autograd.Function):
         return gradient / x
 
 
+class _Softplus(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.from_numpy(elementary.softplus(x.numpy()))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return gradient * torch.sigmoid(x)
+
+
+class _LogSoftmax(torch.autograd.Function):
+    """torch's own calls MKL's exp in its second derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        y = torch.log_softmax(x, -1)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (y,) = ctx.saved_tensors
+        return gradient - exp(y) * gradient.sum(-1, keepdim=True)
+
+
+class _LogGamma(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.from_numpy(special.gammaln(x.numpy()))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return gradient * digamma(x)
+
+
+class _Digamma(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.from_numpy(special.psi(x.numpy()))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return gradient * torch.from_numpy(special.polygamma(1, x.detach().numpy()))
+
+
+def _applied(function: Any, x: Tensor) -> Tensor:
+    """Return the function's result, as a node of the graph if it will be differentiated."""
+    if torch.is_grad_enabled() and x.requires_grad:
+        result: Tensor = function.apply(x)
+        return result
+    return function.forward(_NoContext(), x.detach())
+
+
+class _NoContext:
+    """Context of a function that is not differentiated."""
+
+    def save_for_backward(self, *tensors: Tensor) -> None:
+        pass
+
+
 def _matmul(a: Tensor, b: Tensor) -> Tensor:
     return torch.from_numpy(np.matmul(a.numpy(), b.numpy()))
 
@@ -146,8 +213,7 @@ def activate(x: Tensor, activation: Activation) -> Tensor:
 
 def tanh(x: Tensor) -> Tensor:
     """Return the hyperbolic tangent of each element."""
-    result: Tensor = _Tanh.apply(x)
-    return result
+    return _applied(_Tanh, x)
 
 
 def sigmoid(x: Tensor) -> Tensor:
@@ -157,11 +223,29 @@ def sigmoid(x: Tensor) -> Tensor:
 
 def exp(x: Tensor) -> Tensor:
     """Return the exponential of each element."""
-    result: Tensor = _Exp.apply(x)
-    return result
+    return _applied(_Exp, x)
 
 
 def log(x: Tensor) -> Tensor:
     """Return the natural logarithm of each element."""
-    result: Tensor = _Log.apply(x)
-    return result
+    return _applied(_Log, x)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """Return ``log(1 + exp(x))`` of each element."""
+    return _applied(_Softplus, x)
+
+
+def log_softmax(x: Tensor) -> Tensor:
+    """Return ``x - log(sum exp(x))`` over the last axis."""
+    return _applied(_LogSoftmax, x)
+
+
+def lgamma(x: Tensor) -> Tensor:
+    """Return the logarithm of the Gamma function of each element."""
+    return _applied(_LogGamma, x)
+
+
+def digamma(x: Tensor) -> Tensor:
+    """Return the derivative of `lgamma` of each element. It can be differentiated once."""
+    return _applied(_Digamma, x)

@@ -139,11 +139,6 @@ def _act(forward, sample, policy, lanes, space, settings, count, cursor):
         for j in range(outputs.shape[1]):
             if not np.isfinite(outputs[m, j]):
                 return BAD_OUTPUT
-        allowed = lanes.masks.shape[1] == 0
-        for j in range(lanes.masks.shape[1]):
-            allowed = allowed or lanes.masks[r, j]
-        if not allowed:
-            return NO_ACTION
         for i in range(memory.shape[1]):
             lanes.memory[r, i] = memory[m, i]
         if greedy == 0:
@@ -160,6 +155,10 @@ def _act(forward, sample, policy, lanes, space, settings, count, cursor):
             row(lanes.samples, r),
             row(lanes.actions, r),
         )
+        if lanes.masks.shape[1] > 0:
+            for d in range(lanes.samples.shape[1]):
+                if lanes.samples[r, d] < 0:  # the mask allows no choice of this component
+                    return NO_ACTION
     return DONE
 
 

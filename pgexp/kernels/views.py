@@ -11,8 +11,10 @@ from numba.core.imputils import impl_ret_untracked
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
+_intrinsic: Any = intrinsic  # whose type knows nothing of calls within kernels
 
-@intrinsic
+
+@_intrinsic
 def borrow(typing_context: Any, array: Any) -> Any:
     """Return a view of the whole array."""
 
@@ -25,7 +27,7 @@ def borrow(typing_context: Any, array: Any) -> Any:
     return array(array), generate
 
 
-@intrinsic
+@_intrinsic
 def row(typing_context: Any, matrix: Any, index: Any) -> Any:
     """Return a view of a row of a C-contiguous matrix."""
     kind = types.Array(matrix.dtype, 1, "C")

@@ -168,6 +168,12 @@ class TorchAgent(Agent):
         if not finite.all():
             self.cursor[acting.FAILED] = live[np.argmin(finite)]
             self.require(acting.BAD_OBSERVATION)
+        if self.space.counts:
+            components = np.split(lanes.masks[live], np.cumsum(self.space.counts)[:-1], 1)
+            possible = np.all([masks.any(1) for masks in components], 0)
+            if not possible.all():
+                self.cursor[acting.FAILED] = live[np.argmin(possible)]
+                self.require(acting.NO_ACTION)
         if not greedy:
             self._draw(lanes, self.settings, self.key, len(live), live, self._uniforms)
         masks = torch.from_numpy(lanes.masks) if self._masked and not lanes.masks.all() else None

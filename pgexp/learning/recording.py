@@ -62,20 +62,20 @@ class Recording:
         )
 
     def add(self, live: Ints, rewards: Floats) -> None:
-        """Write a step of the live rows, whose counts are equal; what they saw and did is the agent's."""
+        """Write the live rows' samples and rewards; `see` wrote the rest. Their counts are equal."""
         held, agent = self.arguments, self._agent
         place = int(agent.rows["count"][live[0]])
         held.samples[live, place] = agent.lanes.samples[live]
         held.rewards[live, place] = rewards
-        if held.masks.shape[2]:
-            held.masks[live, place] = agent.lanes.masks[live]
 
     def see(self, live: Ints) -> None:
-        """Write what the live rows see, before their environments take a step."""
+        """Write the live rows' observations and masks, before their environments take a step."""
         place = int(self._agent.rows["count"][live[0]])
         if place == self.arguments.rewards.shape[1]:
             self.enlarge()
         self.arguments.observations[live, place] = self._agent.seen[live]
+        if self.arguments.masks.shape[2]:
+            self.arguments.masks[live, place] = self._agent.lanes.masks[live]
 
     def end(self, row: int, terminated: bool, truncated: bool) -> None:
         """Append the batch's part of a row's episode; the next part begins here."""

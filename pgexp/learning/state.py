@@ -44,7 +44,10 @@ def capture(learner: Learner, collector: Collector) -> State:
 
 
 def restore(state: State, learner: Learner, collector: Collector) -> None:
-    """Set a newly assembled run to a state. Raises StateError if the state belongs to another run."""
+    """Set a newly assembled run to a state.
+
+    Raises StateError if the state belongs to another run, and what an environment raises as it repeats an open episode.
+    """
     student = learner.student
     try:
         restored(student.parameters, state.parameters)
@@ -58,11 +61,13 @@ def restore(state: State, learner: Learner, collector: Collector) -> None:
         learner.seen = restored(learner.seen, state.seen)
         for name in _COUNTERS:
             setattr(learner, name, int(state.counters[name]))
-        collector.restore(_fitting(collector.position(), state.environments))
-    except ReplayError as error:
-        raise StateError(str(error)) from error
+        position = _fitting(collector.position(), state.environments)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise StateError(f"its state is not this run's: {error}") from error
+    try:
+        collector.restore(position)
+    except ReplayError as error:
+        raise StateError(str(error)) from error
 
 
 def _fitting(position: Position, tree: Tree) -> Position:

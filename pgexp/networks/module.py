@@ -19,17 +19,23 @@ def network_of(make: Callable[[], nn.Module]) -> Network:
 
     A `torch.nn.Sequential` of Linear, ReLU and Tanh acts as compiled code; any other module acts in torch.
     """
-    module = make()
+    with torch.random.fork_rng(devices=[]):
+        module = make()
     if next(module.buffers(), None) is not None:
         raise ValueError("it has buffers, such as the statistics of a batch normalisation, which are not supported")
     if not any(parameter.requires_grad for parameter in module.parameters()):
         raise ValueError("it has no parameters to learn")
-    return SequentialNetwork(make) if _is_sequential(module) else ModuleNetwork(make)
+    if isinstance(module, nn.Sequential) and _is_plain(module):
+        return SequentialNetwork(make, module)
+    return ModuleNetwork(make, module)
 
 
-def _is_sequential(module: nn.Module) -> bool:
-    plain = isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
-    return plain and all(type(child) in (nn.Linear, *_ACTIVATIONS) for child in module.children())
+def _is_plain(module: nn.Sequential) -> bool:
+    """Whether a Sequential consists of Linear, ReLU and Tanh, and no two layers share a parameter."""
+    if type(module).forward is not nn.Sequential.forward:
+        return False
+    shared = len([*module.named_parameters(remove_duplicate=False)]) > len([*module.parameters()])
+    return not shared and all(type(child) in (nn.Linear, *_ACTIVATIONS) for child in module)
 
 
 def _drawn(make: Callable[[], nn.Module], streams: Streams) -> nn.Module:
@@ -42,8 +48,8 @@ def _drawn(make: Callable[[], nn.Module], streams: Streams) -> nn.Module:
 class ModuleNetwork(Network):
     """Any module that maps observations [B, inputs] to outputs [B, outputs]. Its initial parameters are its own."""
 
-    def __init__(self, make: Callable[[], nn.Module]) -> None:
-        self._make, self._module = make, make()
+    def __init__(self, make: Callable[[], nn.Module], module: nn.Module) -> None:
+        self._make, self._module = make, module
 
     def initial(self, streams: Streams) -> Parameters:
         """Return the module's initial parameters by their names."""
@@ -59,9 +65,10 @@ class ModuleNetwork(Network):
 class SequentialNetwork(Network):
     """A `torch.nn.Sequential` of Linear, ReLU and Tanh. Weights are held as [inputs, outputs], torch's transposed."""
 
-    def __init__(self, make: Callable[[], nn.Module]) -> None:
+    def __init__(self, make: Callable[[], nn.Module], module: nn.Sequential) -> None:
         self._make = make
-        self._children: list[tuple[str, nn.Module]] = list(make().named_children())
+        # An activation may be in the module several times, so duplicates stay; the first item is the module itself.
+        self._children: list[tuple[str, nn.Module]] = list(module.named_modules(remove_duplicate=False))[1:]
 
     def initial(self, streams: Streams) -> Parameters:
         """Return the module's initial weights, transposed, and biases by their names."""

@@ -1,7 +1,7 @@
-"""An environment so small that all its episodes can be told, and what is exact of a softmax policy in it.
+"""A tiny environment whose episodes can be enumerated, with a softmax policy's exact probabilities and gradient.
 
-It has three episodes. First it sees A: action 1 pays 1 and ends it; action 0 pays 1/2 and leads to B, where action 0
-pays -1 and action 1 pays 2. So lengths differ, and with them how many steps an average is over.
+There are three episodes. In state A, action 1 pays 1 and ends the episode; action 0 pays 1/2 and leads to state B. In
+B, action 0 pays -1 and action 1 pays 2. Episodes have different lengths, so means over steps and episodes differ.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ EPISODES = (
     Episode([A, B], [0, 0], [0.5, -1]),
     Episode([A, B], [0, 1], [0.5, 2]),
 )
-CHANCES = np.array([[0.6, 0.4], [1 / 3, 2 / 3]])  # rows: of the actions at A and at B
+CHANCES = np.array([[0.6, 0.4], [1 / 3, 2 / 3]])  # probabilities of the actions, in A and in B
 WEIGHT = np.log(CHANCES)  # their logits
 
 
@@ -30,17 +30,19 @@ def step_scores(batch: Batch) -> Floats:
 
 
 def episode_scores(batch: Batch, weights: Floats) -> Floats:
+    """Return ``sum_t w_t grad log pi(a_t | s_t)`` per episode, [E, 4]."""
     weighed = weights[:, None] * step_scores(batch)
     return np.array([episode_sums(column, batch.lengths) for column in weighed.T]).T
 
 
 def probability(episode: Episode) -> float:
+    """Return the episode's probability under the policy."""
     states = np.argmax(episode.observations, axis=1)
     return float(np.prod(CHANCES[states, episode.actions]))
 
 
 def exact_gradient(gamma: float = 1.0) -> Floats:
-    """Return the gradient of ``J = p_A(1) + p_A(0) (1/2 + gamma (2 p_B(1) - p_B(0)))``, by torch."""
+    """Return the gradient of ``J = p_A(1) + p_A(0) (1/2 + gamma (2 p_B(1) - p_B(0)))``, computed by torch."""
     weight = torch.tensor(WEIGHT, requires_grad=True)
     at_a, at_b = torch.softmax(weight, 1)
     (at_a[1] + at_a[0] * (0.5 + gamma * (2 * at_b[1] - at_b[0]))).backward()

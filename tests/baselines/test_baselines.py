@@ -1,4 +1,4 @@
-"""Each baseline's formula, on numbers worked out by hand."""
+"""Formulas of the baselines, with numbers computed by hand."""
 
 import itertools
 
@@ -38,7 +38,7 @@ BOTH = pytest.mark.parametrize("how", [REWARD_TO_GO, TOTAL_RETURN])
 
 
 def values(baseline: Baseline, how: Estimator, batch: Batch = BATCH) -> list[float]:
-    """Return what the baseline subtracts from each step's credit."""
+    """Return the baseline of each step."""
     return estimate(how, baseline, batch).values.tolist()
 
 
@@ -52,7 +52,7 @@ def test_none_subtracts_nothing(how: Estimator) -> None:
 
 
 @BOTH
-def test_a_constant_is_the_same_everywhere_and_stays_so(how: Estimator) -> None:
+def test_a_constant_is_equal_everywhere_and_never_changes(how: Estimator) -> None:
     constant = Constant(-2.5)
     assert learn(constant, how) == {}
     assert values(constant, how) == [-2.5] * 6
@@ -63,10 +63,10 @@ class TestMean:
     def test_of_returns_to_go_it_is_over_all_steps(self) -> None:
         assert values(BatchMean(), REWARD_TO_GO) == pytest.approx([(6 + 5 + 3 + 10 + 4 - 1) / 6] * 6)
 
-    def test_of_total_returns_it_is_over_episodes_however_long(self) -> None:
+    def test_of_total_returns_it_is_over_episodes_of_any_length(self) -> None:
         assert values(BatchMean(), TOTAL_RETURN) == pytest.approx([(6 + 10 - 1) / 3] * 6)
 
-    def test_of_one_episode_it_is_its_own(self) -> None:
+    def test_of_one_episode_it_is_the_mean_of_that_episode(self) -> None:
         assert values(BatchMean(), TOTAL_RETURN, ALONE) == [10.0, 10.0]
         assert values(BatchMean(), REWARD_TO_GO, ALONE) == [7.0, 7.0]
 
@@ -81,7 +81,7 @@ class TestLeaveOneOut:
         assert values(LeaveOneOut(), TOTAL_RETURN) == pytest.approx([first] * 3 + [second] * 2 + [third])
 
     @BOTH
-    def test_of_one_episode_it_is_nothing(self, how: Estimator) -> None:
+    def test_of_one_episode_it_is_0(self, how: Estimator) -> None:
         assert values(LeaveOneOut(), how, ALONE) == [0.0, 0.0]
 
     def test_it_does_not_depend_on_the_episodes_own_return(self) -> None:
@@ -118,13 +118,13 @@ class TestExponentialMovingAverage:
         ("decay", "expected"),
         [(0.0, 6.0), (0.5, (0.25 * 4.5 + 0.5 * 7 + 6) / 1.75), (1.0, (4.5 + 7 + 6) / 3)],
     )
-    def test_each_later_batch_makes_the_former_count_less(self, decay: float, expected: float) -> None:
+    def test_weights_of_batches_decay(self, decay: float, expected: float) -> None:
         average = ExponentialMovingAverage(decay)
         for batch in (BATCH, ALONE, batch_of(Episode([[1]], [0], [6]))):
             learn(average, REWARD_TO_GO, batch)
         assert values(average, REWARD_TO_GO) == pytest.approx([expected] * 6)
 
-    def test_it_is_adams_first_moment_with_its_start_corrected_for(self) -> None:
+    def test_it_equals_adams_corrected_first_moment(self) -> None:
         average, moment = ExponentialMovingAverage(0.9), 0.0
         for step, reward in enumerate([3.0, -1.0, 4.0, 1.0, -5.0], 1):
             batch = batch_of(Episode([[1]], [0], [reward]))
@@ -151,16 +151,16 @@ class TestRecencyWeightedAverage:
             for target in targets:
                 expected += step_size * (target - expected)
 
-    def test_a_long_episode_does_not_drive_it_beyond_its_returns(self) -> None:
-        # Returns-to-go from -1,000 to -1. One step along their summed errors would go to -500,500 / 64.
+    def test_a_long_episode_keeps_it_within_the_returns(self) -> None:
+        # Returns-to-go from -1,000 to -1. One step along the summed errors would reach -500,500 / 64.
         average = RecencyWeightedAverage(2**-6)
         batch = batch_of(Episode([[1]] * 1000, [0] * 1000, [-1.0] * 1000))
         learn(average, REWARD_TO_GO, batch)
-        assert -64 < values(average, REWARD_TO_GO, batch)[0] < -63  # -1 / step_size, up to .984^1000 of what was before
+        assert -64 < values(average, REWARD_TO_GO, batch)[0] < -63  # -1 / step_size, with an error of .984^1000
 
 
 class TestPerStep:
-    def test_the_mean_is_over_those_who_have_a_step_at_that_time(self) -> None:
+    def test_the_mean_is_over_the_episodes_with_a_step_at_that_time(self) -> None:
         first, second, third = (6 + 10 - 1) / 3, (5 + 4) / 2, 3.0
         assert values(PerStepMean(), REWARD_TO_GO) == pytest.approx([first, second, third, first, second, first])
 
@@ -168,37 +168,37 @@ class TestPerStep:
         first, second, third = (6 + 10 - 1) / 3, (6 + 10) / 2, 6.0
         assert values(PerStepMean(), TOTAL_RETURN) == pytest.approx([first, second, third, first, second, first])
 
-    def test_a_segments_steps_stand_at_their_time_in_the_episode(self) -> None:
+    def test_steps_of_segments_have_their_time_in_the_episode(self) -> None:
         batch = batch_of(Episode([[1]] * 2, [0] * 2, [1, 2]), Episode([[1]] * 2, [0] * 2, [4, 8], first=1))
         assert values(PerStepMean(), REWARD_TO_GO, batch) == pytest.approx([3.0, 7.0, 7.0, 8.0])
 
-    def test_left_out_the_divisor_is_all_others_and_the_ended_count_0(self) -> None:
+    def test_leave_one_out_divides_by_all_others_and_counts_ended_ones_as_0(self) -> None:
         first = [(10 - 1) / 2, 4 / 2, 0.0]
         second = [(6 - 1) / 2, 5 / 2]
         assert values(LeaveOneOutPerStep(), REWARD_TO_GO) == pytest.approx([*first, *second, (6 + 10) / 2])
 
-    def test_left_out_of_one_episode_it_is_nothing(self) -> None:
+    def test_leave_one_out_of_one_episode_is_0(self) -> None:
         assert values(LeaveOneOutPerStep(), REWARD_TO_GO, ALONE) == [0.0, 0.0]
 
 
-def test_the_episode_mean_is_each_episodes_own() -> None:
+def test_the_episode_mean_is_of_each_episode() -> None:
     assert values(EpisodeMean(), REWARD_TO_GO) == pytest.approx([14 / 3] * 3 + [7.0] * 2 + [-1.0])
 
 
 class TestOptimalConstant:
-    """The steps' scores are 1, -1, 2 | 1, 1 | 3, so the episodes' are 2, 2, 3 and their squares 4, 4, 9."""
+    """The scores of steps are 1, -1, 2 | 1, 1 | 3, those of episodes 2, 2, 3 with squares 4, 4, 9."""
 
     @staticmethod
     def scores(batch: Batch, weights: Floats) -> Floats:
         return episode_sums(weights * np.array([1, -1, 2, 1, 1, 3.0])[: batch.steps], batch.lengths)[:, None]
 
     def test_of_returns_to_go(self) -> None:
-        # The weighed scores are 6 - 5 + 6 = 7, 10 + 4 = 14, -3; times the plain ones 14, 28, -9.
+        # The weighted scores are 6 - 5 + 6 = 7, 10 + 4 = 14, -3; times the scores of episodes 14, 28, -9.
         expected = [(28 - 9) / 13] * 3 + [(14 - 9) / 13] * 2 + [(14 + 28) / 8]
         assert values(OptimalConstant(self.scores), REWARD_TO_GO) == pytest.approx(expected)
 
     def test_of_total_returns(self) -> None:
-        # Each return times its episode's square: 24, 40, -9.
+        # Each return times the squared score of its episode: 24, 40, -9.
         expected = [(40 - 9) / 13] * 3 + [(24 - 9) / 13] * 2 + [(24 + 40) / 8]
         assert values(OptimalConstant(self.scores), TOTAL_RETURN) == pytest.approx(expected)
 
@@ -209,36 +209,36 @@ class TestOptimalConstant:
         once = values(OptimalConstant(self.scores), REWARD_TO_GO)
         assert values(OptimalConstant(scores), REWARD_TO_GO) == pytest.approx(once)
 
-    def test_an_episodes_own_score_leaves_no_trace_however_large(self) -> None:
+    def test_the_own_score_of_an_episode_has_no_influence(self) -> None:
         def scores(batch: Batch, weights: Floats) -> Floats:
             return self.scores(batch, weights) * np.array([[1], [1], [1e12]])
 
         assert values(OptimalConstant(scores), REWARD_TO_GO)[-1] == pytest.approx((14 + 28) / 8)
 
-    def test_it_does_not_leave_the_others_credits_where_their_scores_all_but_cancel(self) -> None:
+    def test_it_stays_within_the_credits_if_scores_almost_cancel(self) -> None:
         def scores(batch: Batch, weights: Floats) -> Floats:
-            weighed = weights * np.array([0.1, 0.2, -0.3, -0.1, 0.1, 1])  # .1 + .2 - .3 is 5.6e-17
-            return episode_sums(weighed, batch.lengths)[:, None]
+            weighted = weights * np.array([0.1, 0.2, -0.3, -0.1, 0.1, 1])  # .1 + .2 - .3 is 5.6e-17
+            return episode_sums(weighted, batch.lengths)[:, None]
 
         plain = scores(BATCH, np.ones(6))
         assert 0 < plain[0, 0] < 1e-16
         assert plain[1, 0] == 0
-        # The weighed scores are .6 + 1 - .9 = .7 and -1 + .4 = -.6, so the ratio is some 1e16.
+        # The weighted scores are .6 + 1 - .9 = .7 and -1 + .4 = -.6, so the ratio is about 1e16.
         assert values(OptimalConstant(scores), REWARD_TO_GO)[-1] == 10.0
 
-    def test_where_the_others_have_no_score_it_is_0(self) -> None:
+    def test_it_is_0_if_the_others_have_no_score(self) -> None:
         def scores(batch: Batch, weights: Floats) -> Floats:
             return self.scores(batch, weights) * np.array([[0], [0], [1]])
 
         assert values(OptimalConstant(scores), TOTAL_RETURN) == [-1.0] * 5 + [0.0]
 
     @BOTH
-    def test_of_one_episode_it_is_nothing(self, how: Estimator) -> None:
+    def test_of_one_episode_it_is_0(self, how: Estimator) -> None:
         assert values(OptimalConstant(self.scores), how, ALONE) == [0.0, 0.0]
 
 
 class TestGreedyRollout:
-    """The greedy episodes pay 4, 2 | 8 | 1, 1, 1; with half a discount they return 5, 2 | 8 | 1.75, 1.5, 1."""
+    """The greedy episodes pay 4, 2 | 8 | 1, 1, 1; with gamma = 1/2 they return 5, 2 | 8 | 1.75, 1.5, 1."""
 
     asked: list[Batch]
 
@@ -256,7 +256,7 @@ class TestGreedyRollout:
         assert found == [5.0, 5.0, 5.0, 8.0, 8.0, 1.75]
 
     @BOTH
-    def test_of_episodes_of_one_step_both_are_the_same(self, how: Estimator) -> None:
+    def test_both_returns_are_equal_for_episodes_of_one_step(self, how: Estimator) -> None:
         batch = batch_of(*[Episode([[1]], [0], [3])] * 3)
         assert values(GreedyRollout(0.5, self.greedy), how, batch) == [5.0, 8.0, 1.75]
 
@@ -265,7 +265,7 @@ class TestGreedyRollout:
 @pytest.mark.parametrize(
     "baseline", [NoBaseline(), BatchMean(), LeaveOneOut(), PerStepMean(), LeaveOneOutPerStep(), EpisodeMean()]
 )
-def test_some_hold_no_state_and_predict_nothing(baseline: Baseline, how: Estimator) -> None:
+def test_baselines_without_state(baseline: Baseline, how: Estimator) -> None:
     before = values(baseline, how)
     assert learn(baseline, how, ALONE) == {}
     assert values(baseline, how) == before
@@ -281,7 +281,7 @@ def test_some_hold_no_state_and_predict_nothing(baseline: Baseline, how: Estimat
         (LeaveOneOutPerStep(), "reward_to_go"),
     ],
 )
-def test_what_takes_two_episodes_is_refused_one(baseline: Baseline, credit: str) -> None:
+def test_baselines_that_need_two_episodes_refuse_one(baseline: Baseline, credit: str) -> None:
     (objection,) = objections(estimator(episodes=1, credit=credit), baseline)
     assert "needs at least 2" in objection
     assert not [*objections(estimator(episodes=2, credit=credit), baseline)]

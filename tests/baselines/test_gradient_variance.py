@@ -1,4 +1,4 @@
-"""The variance of one episode's gradient with a constant baseline: ``Var(b) = Var(b*) + E|S|^2 (b - b*)^2``."""
+"""Variance of one episode's gradient with a constant baseline: ``Var(b) = Var(b*) + E|S|^2 (b - b*)^2``."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def best_constant(how: Estimator) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("value", [-3.0, 0.0, 0.4, 1.0, 5.0])
-def test_it_grows_with_the_square_of_the_distance_from_the_best_constant(value: float) -> None:
+def test_it_grows_quadratically_with_the_distance_from_the_best_constant(value: float) -> None:
     best, squares = best_constant(TOTAL_RETURN)
     least, found = moments(best)[1], moments(value)[1]
     assert found == pytest.approx(least + squares * (value - best) ** 2, rel=1e-12)
@@ -41,7 +41,7 @@ def test_it_grows_with_the_square_of_the_distance_from_the_best_constant(value: 
 
 
 @pytest.mark.parametrize("how", [REWARD_TO_GO, TOTAL_RETURN])
-def test_the_optimal_constant_of_a_batch_that_is_the_distribution_is_the_best(how: Estimator) -> None:
+def test_the_optimal_constant_of_a_representative_batch_is_the_best(how: Estimator) -> None:
     typical = [EPISODES[0]] * 2 + [EPISODES[1]] + [EPISODES[2]] * 2  # 2/5, 1/5 and 2/5 are their probabilities
     for one in EPISODES:
         found = estimate(how, OptimalConstant(episode_scores), batch_of(one, *typical)).values[0]

@@ -1,4 +1,4 @@
-"""The linear feature baseline: its features, its fit, and that it is used before it is fitted."""
+"""Linear feature baseline: features, fit, and the order of use and fit."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ TINY = 1e-9
 
 
 def regression(observations: Floats, times: Ints, targets: Floats) -> tuple[Batch, Credit]:
-    """Return a batch of steps, each of an episode held from that time on, with its target for its credit."""
+    """Return a batch of episodes of one step each, at these times, with the targets as credits."""
     rows = zip(observations.tolist(), times.tolist(), targets.tolist(), strict=True)
     batch = batch_of(*(Episode([row], [0], [target], first=time) for row, time, target in rows))
     return batch, Credit(targets, batch.lengths, targets, batch.lengths)
@@ -38,14 +38,14 @@ def test_before_its_first_fit_it_predicts_0() -> None:
     assert not linear.predict(batch).final.any()
 
 
-def test_it_finds_what_is_linear_in_its_features_also_where_it_was_not_seen() -> None:
+def test_it_finds_a_polynomial_and_extrapolates() -> None:
     linear = LinearFeatures(inputs=2, ridge=TINY)
     linear.update(*regression(*sampled(), polynomial(*sampled())))
     unseen = np.array([[4.0, -5.0], [-6.0, 3.0]]), np.array([500, 0])
     assert linear.predict(regression(*unseen, np.zeros(2))[0]).of_steps == pytest.approx(polynomial(*unseen), rel=1e-6)
 
 
-def test_a_final_observation_stands_at_the_time_after_the_last_step() -> None:
+def test_a_final_observation_has_the_time_after_the_last_step() -> None:
     linear = LinearFeatures(inputs=2, ridge=TINY)
     linear.update(*regression(*sampled(), polynomial(*sampled())))
     batch = batch_of(
@@ -70,7 +70,7 @@ def test_it_solves_the_normal_equations_of_ridge_regression(ridge: float) -> Non
     np.testing.assert_allclose(linear.values(batch, credit), expected, rtol=1e-7, atol=1e-9)
 
 
-def test_observations_are_cut_to_within_10() -> None:
+def test_observations_are_clipped_to_10() -> None:
     linear = LinearFeatures(inputs=2, ridge=TINY)
     linear.update(*regression(*sampled(), polynomial(*sampled())))
     far, near = (regression(np.array([[x, -x]]), np.array([0]), np.zeros(1))[0] for x in (1e6, 10.0))
@@ -78,7 +78,7 @@ def test_observations_are_cut_to_within_10() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
-def test_it_reckons_in_doubles_whatever_is_observed(dtype: type) -> None:
+def test_it_computes_in_double_precision(dtype: type) -> None:
     linear = LinearFeatures(inputs=2, ridge=TINY)
     linear.update(*regression(*sampled(), polynomial(*sampled())))
     seen = np.array([[9.1, 3.3]]).astype(dtype)
@@ -88,7 +88,7 @@ def test_it_reckons_in_doubles_whatever_is_observed(dtype: type) -> None:
     assert typed.dtype == np.float64
 
 
-def test_it_knows_the_last_batch_alone() -> None:
+def test_it_is_fitted_to_the_last_batch_only() -> None:
     once, twice = (LinearFeatures(inputs=2, ridge=1.0) for _ in range(2))
     last = regression(*sampled(), polynomial(*sampled()))
     twice.update(*regression(*sampled(50), np.full(50, -1e3)))
@@ -106,7 +106,7 @@ def test_its_metric_is_the_error_from_before_the_fit() -> None:
 
 
 @pytest.mark.parametrize("longest", [1, 100, 20_000])
-def test_features_that_say_the_same_get_no_wild_coefficients(longest: int) -> None:
+def test_equal_features_get_moderate_coefficients(longest: int) -> None:
     # Of a one-hot observation each component is its own square, and together they are the constant. With episodes of
     # one step time is 0; over 20,000 steps its cube is of another order than all else.
     generator = np.random.default_rng(0)
@@ -120,7 +120,7 @@ def test_features_that_say_the_same_get_no_wild_coefficients(longest: int) -> No
     np.testing.assert_allclose(linear.predict(unseen).of_steps, value, atol=1e-4)
 
 
-def test_a_size_without_hope_is_refused() -> None:
+def test_too_many_features_are_refused() -> None:
     LinearFeatures(inputs=498, ridge=1.0)
     with pytest.raises(ValueError, match=r"499 numbers makes 1002 features, more than the 1000 .* set baseline=value"):
         LinearFeatures(inputs=499, ridge=1.0)

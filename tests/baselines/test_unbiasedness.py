@@ -1,6 +1,6 @@
-"""What a baseline does to the gradient in expectation: over every batch there can be, each weighed by its probability.
+"""Expected gradients with each baseline: sums over all possible batches, weighted by their probabilities.
 
-Nothing is sampled, and the scores are a softmax's in closed form.
+Nothing is sampled; scores of the softmax policy have a closed form.
 """
 
 import itertools
@@ -34,14 +34,14 @@ from pgexp.networks.linear import Linear
 from tests.baselines.enumeration import EPISODES, episode_scores, exact_gradient, probability, step_scores
 from tests.episodes import Episode, batch_of, credit_of, estimate, estimator
 
-PAST = batch_of(EPISODES[2], EPISODES[2], EPISODES[0])  # what a baseline has learnt from before the batch
+PAST = batch_of(EPISODES[2], EPISODES[2], EPISODES[0])  # the batch that a baseline has learnt from before
 
 MakeBaseline = Callable[[Estimator], Baseline]
-"""Returns a baseline that has learnt from the past, as the estimator credits it."""
+"""Returns a baseline that has learnt from PAST with the estimator's credit."""
 
 
 def greedy(batch: Batch) -> Replay:
-    """At A action 0 is the likelier, at B action 1."""
+    """Return the greedy episodes: action 0 in A, then action 1 in B."""
     count = len(batch.lengths)
     return Replay(np.array(EPISODES[2].rewards * count, dtype=np.float64), np.full(count, 2))
 
@@ -61,7 +61,7 @@ def shared_value() -> SharedValue:
 
 
 def learnt(make: Callable[[], Baseline]) -> MakeBaseline:
-    """Return what makes such a baseline and lets it learn from the past."""
+    """Return a function that makes a baseline and updates it with PAST."""
 
     def made(how: Estimator) -> Baseline:
         baseline = make()
@@ -76,7 +76,7 @@ def optimal_constant() -> OptimalConstant:
 
 
 def after_fit(baseline: Predictor) -> Predictor:
-    """Return the mistake: a baseline that is fitted to the batch first, and used on it then."""
+    """Return a wrong baseline, which is fitted to the batch before it is used on it."""
 
     class Fitted(Predictor):
         biased = False
@@ -92,7 +92,7 @@ def after_fit(baseline: Predictor) -> Predictor:
 
 
 def expected_gradient(how: Estimator, make: MakeBaseline, count: int, episodes: Sequence[Episode] = EPISODES) -> Floats:
-    """Return the mean of the estimate over all batches of so many episodes; each meets a baseline of its own."""
+    """Return the expected estimate over all batches of `count` episodes, each with a new baseline."""
     total = np.zeros(4)
     for drawn in itertools.product(episodes, repeat=count):
         batch = batch_of(*drawn)
@@ -129,7 +129,7 @@ BIASED = {"mean": learnt(BatchMean), "per_step_mean": learnt(PerStepMean), "epis
 EACH_UNBIASED = pytest.mark.parametrize("make", UNBIASED.values(), ids=UNBIASED.keys())
 
 
-def test_the_probabilities_of_all_episodes_are_one() -> None:
+def test_the_probabilities_of_all_episodes_add_up_to_1() -> None:
     assert sum(map(probability, EPISODES)) == pytest.approx(1.0)
 
 
@@ -142,7 +142,7 @@ def test_unbiased_baselines_leave_the_exact_gradient(make: MakeBaseline, how: Es
 
 
 @pytest.mark.parametrize("name", [name for name in UNBIASED if name != "none"])
-def test_they_are_no_zeros_that_leave_it(name: str) -> None:
+def test_unbiased_baselines_are_not_0(name: str) -> None:
     baseline = UNBIASED[name](REWARD_TO_GO)
     assert np.abs(estimate(REWARD_TO_GO, baseline, batch_of(*EPISODES)).values).max() > 0.1
 
@@ -154,21 +154,21 @@ def test_the_mean_total_return_scales_the_gradient_by_1_minus_1_over_k(count: in
 
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("make", BIASED.values(), ids=BIASED.keys())
-def test_the_biased_ones_scale_no_two_states_alike(make: MakeBaseline, count: int) -> None:
+def test_biased_baselines_scale_the_states_differently(make: MakeBaseline, count: int) -> None:
     assert make(REWARD_TO_GO).biased
     at_a, at_b = (expected_gradient(REWARD_TO_GO, make, count) / exact_gradient()).reshape(2, 2)
     assert np.abs(at_a - at_b).min() > 0.05
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_the_episodes_own_mean_halves_the_gradient_where_each_step_pays_the_same(count: int) -> None:
+def test_the_episode_mean_halves_the_gradient_if_all_rewards_are_equal(count: int) -> None:
     paid = [replace(episode, rewards=[3.0] * len(episode.rewards)) for episode in EPISODES]
     whole = expected_gradient(REWARD_TO_GO, UNBIASED["none"], count, paid)
     assert_equal(expected_gradient(REWARD_TO_GO, BIASED["episode_mean"], count, paid), whole / 2)
 
 
 @pytest.mark.parametrize("name", ["running_mean", "ema", "recency_weighted", "linear", "value"])
-def test_fitted_before_it_is_used_a_baseline_would_be_biased(name: str) -> None:
+def test_a_baseline_fitted_before_use_is_biased(name: str) -> None:
     def mistaken(how: Estimator) -> Baseline:
         baseline = UNBIASED[name](how)
         assert isinstance(baseline, Predictor)
@@ -178,19 +178,19 @@ def test_fitted_before_it_is_used_a_baseline_would_be_biased(name: str) -> None:
 
 
 @EACH_UNBIASED
-def test_with_a_discount_returns_to_go_give_the_exact_gradient_where_gamma_to_the_t_is_kept(make: MakeBaseline) -> None:
+def test_discounted_returns_to_go_give_the_exact_gradient_if_gamma_to_the_t_is_kept(make: MakeBaseline) -> None:
     kept, dropped = (estimator(gamma=0.7, discount_states=keep) for keep in (True, False))
     assert_equal(expected_gradient(kept, make, 2), exact_gradient(gamma=0.7))
     assert_off(expected_gradient(dropped, make, 2), exact_gradient(gamma=0.7))
 
 
 @EACH_UNBIASED
-def test_total_returns_which_are_discounted_themselves_give_it_where_it_is_dropped(make: MakeBaseline) -> None:
+def test_discounted_total_returns_give_the_exact_gradient_without_gamma_to_the_t(make: MakeBaseline) -> None:
     dropped = estimator(gamma=0.7, credit="total_return", discount_states=False)
     assert_equal(expected_gradient(dropped, make, 2), exact_gradient(gamma=0.7))
 
 
 @pytest.mark.parametrize("scale", ["std", "episode_std"])
-def test_dividing_by_a_deviation_is_a_biased_choice(scale: str) -> None:
+def test_dividing_by_a_deviation_is_biased(scale: str) -> None:
     scaled = expected_gradient(estimator(advantage_scale=scale), UNBIASED["leave_one_out"], 2)
     assert_off(scaled, exact_gradient())

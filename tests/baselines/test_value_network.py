@@ -1,4 +1,4 @@
-"""The value network: used before it is fitted, fitted by least squares, and apart from the policy."""
+"""Value network: predictions, least-squares fit, and separation from the policy."""
 
 from dataclasses import replace
 from functools import partial
@@ -11,6 +11,7 @@ import torch
 from pgexp.baselines.baseline import Predictor
 from pgexp.baselines.value import ValueNetwork
 from pgexp.functional.batch import Batch, Credit
+from pgexp.networks.gru import GRU
 from pgexp.networks.linear import Linear
 from pgexp.networks.mlp import MLP
 from pgexp.networks.parameters import streams
@@ -50,7 +51,7 @@ def _built(make: Any, inputs: int, outputs: int, shape: tuple[int, ...]) -> Any:
 
 
 def regression(observations: np.ndarray, targets: np.ndarray) -> tuple[Batch, Credit]:
-    """Return a batch of one-step episodes, each with its target for its credit."""
+    """Return a batch of one-step episodes with the targets as credits."""
     batch = batch_of(*(Episode([row], [0], [target]) for row, target in zip(observations, targets, strict=True)))
     return batch, Credit(targets, batch.lengths, targets, batch.lengths)
 
@@ -60,7 +61,7 @@ def grid() -> np.ndarray:
 
 
 def predicted(network: ValueNetwork, observations: np.ndarray) -> np.ndarray:
-    """Return what it predicts at observations that end an episode each."""
+    """Return the predictions at final observations."""
     batch = batch_of(*(Episode([[0.0, 0.0]], [0], [0.0]) for _ in observations))
     return network.predict(replace(batch, observations=observations, final=observations)).final
 
@@ -70,7 +71,7 @@ def error(network: ValueNetwork, observations: np.ndarray, targets: np.ndarray) 
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_it_values_each_step_at_its_observation_and_begins_on_a_stream_of_its_own(seed: int) -> None:
+def test_it_predicts_from_observations_and_has_its_own_initial_stream(seed: int) -> None:
     network = value_network(seed=seed)
     batch, credit = regression(grid(), np.zeros(36))
     initial = LINEAR(2, 1).initial(streams(seed, "init", "value"))
@@ -79,7 +80,7 @@ def test_it_values_each_step_at_its_observation_and_begins_on_a_stream_of_its_ow
     np.testing.assert_allclose(predicted(network, grid()), expected, rtol=1e-12)
 
 
-def test_a_linear_one_finds_a_linear_function_also_where_it_was_not_seen() -> None:
+def test_a_linear_network_finds_a_linear_function_and_extrapolates() -> None:
     network = value_network(fit_steps=500)
     network.update(*regression(grid(), 3 * grid()[:, 0] - 2 * grid()[:, 1] + 1))
     unseen = np.array([[10.0, 0.0], [0.0, 10.0]])
@@ -87,15 +88,15 @@ def test_a_linear_one_finds_a_linear_function_also_where_it_was_not_seen() -> No
     assert predicted(network, unseen) == pytest.approx([31.0, -19.0], abs=0.01)
 
 
-def test_a_wider_one_finds_a_function_that_is_not_linear() -> None:
+def test_an_mlp_finds_a_nonlinear_function() -> None:
     targets = np.sin(3 * grid()[:, 0]) - grid()[:, 1]
-    network = value_network(network=MLP_32, fit_steps=500, lr=0.02)
+    network = value_network(network=MLP_32, fit_steps=200, lr=0.05)
     assert error(network, grid(), targets) > 0.5
     network.update(*regression(grid(), targets))
     assert error(network, grid(), targets) < 0.1
 
 
-def test_it_takes_as_many_steps_of_adam_as_it_is_told() -> None:
+def test_the_number_of_adam_steps() -> None:
     # Adam's first steps are of length lr in each parameter while the gradient keeps its sign.
     for steps in (1, 3):
         network = value_network(lr=0.01, fit_steps=steps)
@@ -108,14 +109,14 @@ def test_its_metrics_are_from_before_the_fit() -> None:
     network = value_network(fit_steps=50)
     targets = 3 * grid()[:, 0]
     residuals = targets - predicted(network, grid())
-    told = network.update(*regression(grid(), targets))
-    assert told == {names.VALUE_LOSS: pytest.approx((residuals**2).mean())}
+    metrics = network.update(*regression(grid(), targets))
+    assert metrics == {names.VALUE_LOSS: pytest.approx((residuals**2).mean())}
 
 
 BATCH = batch_of(Episode([[1, 0], [0, 1]], [0, 1], [1, 2]), Episode([[1, 1]], [1], [5]))
 
 
-def test_a_batch_is_valued_before_it_is_fitted() -> None:
+def test_a_batch_is_used_before_the_fit() -> None:
     fitted, stub, weight = value_network(fit_steps=100, lr=0.5), Stub(), np.zeros((2, 2))
     before = fitted.predict(BATCH)
     stub.predict = lambda batch: before
@@ -124,7 +125,7 @@ def test_a_batch_is_valued_before_it_is_fitted() -> None:
     assert np.abs(fitted.predict(BATCH).of_steps - before.of_steps).max() > 1
 
 
-def test_its_fit_does_not_reach_the_policy_nor_the_policys_gradient_it() -> None:
+def test_value_network_and_policy_do_not_change_each_other() -> None:
     network = value_network(fit_steps=100)
     student = student_of(np.zeros((2, 2)), network)
     network.update(*regression(grid(), grid()[:, 0]))
@@ -136,9 +137,17 @@ def test_its_fit_does_not_reach_the_policy_nor_the_policys_gradient_it() -> None
 
 
 @pytest.mark.parametrize(("dtype", "name"), [(torch.float32, "float32"), (torch.float64, "float64")])
-def test_it_takes_the_runs_precision_and_hands_on_doubles(dtype: torch.dtype, name: str) -> None:
+def test_it_has_the_precision_of_the_run_and_predicts_in_double_precision(dtype: torch.dtype, name: str) -> None:
     assert predicted(value_network(dtype=dtype), grid().astype(name)).dtype == np.float64
 
 
-def test_it_predicts() -> None:
+def test_it_is_a_predictor() -> None:
     assert isinstance(value_network(), Predictor)
+
+
+def test_a_network_with_a_memory_is_refused() -> None:
+    recurrent = partial(
+        GRU, widths=[], activation="tanh", units=3, initialization="pytorch", hidden_gain=1.0, output_gain=1.0
+    )
+    with pytest.raises(ValueError, match=r"GRU has a memory, .*: set baseline=shared_value"):
+        value_network(network=recurrent)

@@ -8,7 +8,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pgexp.functional.operations import Activation, activate, dense, exp, log, product, sigmoid, tanh
+from pgexp.functional.operations import (
+    Activation,
+    activate,
+    dense,
+    digamma,
+    exp,
+    lgamma,
+    log,
+    log_softmax,
+    product,
+    sigmoid,
+    softplus,
+    tanh,
+)
 
 Unary = Callable[[Tensor], Tensor]
 ACTIVATIONS: dict[Activation, Unary] = {
@@ -22,6 +35,9 @@ ELEMENTARY = {
     "exp": (exp, torch.exp, -3.0, 3.0),
     "log": (log, torch.log, 0.1, 5.0),
     "sigmoid": (sigmoid, torch.sigmoid, -3.0, 3.0),
+    "softplus": (softplus, functional.softplus, -3.0, 3.0),
+    "lgamma": (lgamma, torch.lgamma, 2.5, 9.0),
+    "log_softmax": (log_softmax, lambda x: torch.log_softmax(x, -1), -3.0, 3.0),
 }
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 EACH_ELEMENTARY = pytest.mark.parametrize(("ours", "theirs", "low", "high"), ELEMENTARY.values(), ids=ELEMENTARY)
@@ -148,17 +164,44 @@ class TestElementary:
         assert torch.autograd.gradgradcheck(ours, x)
 
     @EACH_ELEMENTARY
-    def test_vmap_equals_a_loop(self, ours: Unary, theirs: Unary, low: float, high: float) -> None:
-        x = torch.linspace(low, high, 12, dtype=torch.float64).reshape(3, 4)
-        for dim in (0, 1):
-            expected = torch.stack([theirs(part) for part in x.unbind(dim)], dim)
-            torch.testing.assert_close(torch.func.vmap(ours, dim, dim)(x), expected, rtol=1e-14, atol=1e-14)
+    def test_vmap_over_vector_jacobian_products_of_both_orders(
+        self, ours: Unary, theirs: Unary, low: float, high: float
+    ) -> None:
+        x = torch.linspace(low, high, 6, dtype=torch.float64).reshape(2, 3).requires_grad_()
+        y = ours(x)
+        (gradient,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+        expected = torch.autograd.functional.hessian(lambda x: theirs(x).square().sum(), x.detach())
+
+        def first(vector: Tensor) -> Tensor:
+            return torch.autograd.grad(y, x, vector.reshape(2, 3), retain_graph=True)[0]
+
+        def second(vector: Tensor) -> Tensor:
+            return torch.autograd.grad(gradient, x, vector.reshape(2, 3), retain_graph=True)[0]
+
+        identity = torch.eye(6, dtype=torch.float64)
+        jacobian = torch.autograd.functional.jacobian(theirs, x.detach())
+        for found, right in ((torch.func.vmap(first), jacobian), (torch.func.vmap(second), expected)):
+            torch.testing.assert_close(found(identity).reshape(6, 6), right.reshape(6, 6), rtol=1e-8, atol=1e-10)
 
     @EACH_ELEMENTARY
     def test_a_tensor_that_is_not_contiguous(self, ours: Unary, theirs: Unary, low: float, high: float) -> None:
         x = torch.linspace(low, high, 24, dtype=torch.float64).reshape(4, 6)
         for part in (x.T, x[:, 1:4], x[0, :1].expand(5)):
             torch.testing.assert_close(ours(part), theirs(part), rtol=1e-14, atol=1e-14)
+
+    def test_digamma_and_its_derivative_equal_torch(self) -> None:
+        x = torch.linspace(0.5, 9.0, 50, dtype=torch.float64).requires_grad_()
+        torch.testing.assert_close(digamma(x), torch.digamma(x), rtol=1e-12, atol=1e-14)
+        assert torch.autograd.gradcheck(digamma, x)
+
+    def test_without_gradients_results_are_equal_bit_for_bit(self) -> None:
+        x = torch.linspace(0.1, 5.0, 101).requires_grad_()
+        for ours, *_ in ELEMENTARY.values():
+            with torch.no_grad():
+                plain = ours(x)
+            assert not plain.requires_grad
+            assert torch.equal(plain, ours(x))
+            assert torch.equal(plain, ours(x.detach()))
 
     def test_extreme_arguments(self) -> None:
         x = torch.tensor([-float("inf"), -1e4, 0.0, 1e4, float("inf"), float("nan")])

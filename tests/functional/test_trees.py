@@ -166,7 +166,7 @@ class TestRestored:
         assert result["a"][1] is not tree["a"][1]
 
     @pytest.mark.parametrize(
-        ("value", "tree", "told"),
+        ("value", "tree", "message"),
         [
             (torch.zeros(2), torch.zeros(3), "[3] of torch.float32 in place of a tensor [2]"),
             (torch.zeros(2), torch.zeros(1, 2), "[1, 2]"),
@@ -180,11 +180,11 @@ class TestRestored:
             (Moments.none(1), {"count": 0}, "keys count in place of keys count, mean"),
         ],
     )
-    def test_the_tree_of_another_value_is_refused(self, value: Any, tree: Any, told: str) -> None:
+    def test_the_tree_of_another_value_is_refused(self, value: Any, tree: Any, message: str) -> None:
         before = captured(value)
         with pytest.raises(ValueError, match="in place of") as refusal:
             restored(value, tree)
-        assert told in str(refusal.value)
+        assert message in str(refusal.value)
         assert_same_tree(captured(value), before)
 
 

@@ -61,6 +61,7 @@ FEED_FORWARD: dict[str, Make] = {
     "no hidden layer": mlp([], "relu"),
     "one unit": mlp([1], "tanh"),
     "wide": mlp([64, 33], "relu"),
+    "odd widths": mlp([17, 40, 9], "tanh"),
     "layer_norm relu": mlp([8, 6], "relu", layer_norm=True),
     "layer_norm tanh": mlp([33], "tanh", layer_norm=True),
     "layer_norm leaky_relu": mlp([8, 6], "leaky_relu", layer_norm=True),
@@ -204,17 +205,18 @@ def test_recurrent_networks_equal_torch_over_several_steps(make: Make, normalise
 
 
 ROWS = (1, 2, 3, 4, 5, 7, 16)
+ALL = 19
 
 
 @DTYPES
 @pytest.mark.parametrize("normalised", [False, True])
 @pytest.mark.parametrize("make", (FEED_FORWARD | RECURRENT).values(), ids=FEED_FORWARD | RECURRENT)
 def test_a_row_does_not_depend_on_how_many_rows_act(make: Make, normalised: bool, dtype: torch.dtype) -> None:
-    case, x = case_of(make, dtype, normalised), drawn(16, INPUTS, dtype=dtype)
-    memory = drawn(16, case.policy.memory_size, dtype=dtype, seed=1)
+    case, x = case_of(make, dtype, normalised), drawn(ALL, INPUTS, dtype=dtype)
+    memory = drawn(ALL, case.policy.memory_size, dtype=dtype, seed=1)
     among, next_memory = case(x, memory)
     for count in ROWS:
-        for first in {0, 1, 16 - count} if count < 16 else {0}:
+        for first in (0, 1, ALL - count):
             rows = slice(first, first + count)
             found, after = case(x[rows], memory[rows])
             assert found.tobytes() == among[rows].tobytes(), (count, first)

@@ -12,30 +12,30 @@ from pgexp.execution.assembly import Run, assemble
 from pgexp.schema.config import RunConfig
 from tests.conftest import Compose
 
+Assemble = Callable[[RunConfig], Run]
 MakeRun = Callable[..., Run]
-MakeConfig = Callable[..., RunConfig]
 
 
 @pytest.fixture(scope="session")
-def config_of(configured: Compose) -> MakeConfig:
-    """Return a function from overrides to the typed config. Each config is composed once."""
+def configured(configured: Compose) -> Compose:
+    """Return a function from overrides to the typed config, which composes each config once."""
     return cache(configured)
 
 
 @pytest.fixture(scope="session")
-def probe_config(config_of: MakeConfig) -> MakeConfig:
+def probe_config(configured: Compose) -> Compose:
     """Return a function from a probe's name, overrides and the probe's own arguments to a config."""
 
     def config(probe: str, *overrides: str, seed: int = 0, **kwargs: Any) -> RunConfig:
         settings = ("network=linear", "baseline=none", "evaluation.every=null")
-        composed = config_of(f"env.id=tests.probes:pgexp-probe/{probe}-v0", *settings, *overrides)
+        composed = configured(f"env.id=tests.probes:pgexp-probe/{probe}-v0", *settings, *overrides)
         return replace(composed, seed=seed, env=replace(composed.env, kwargs=kwargs))
 
     return config
 
 
 @pytest.fixture
-def assembled() -> Iterator[Callable[[RunConfig], Run]]:
+def assembled() -> Iterator[Assemble]:
     """Return `assemble`; its runs are closed after the test."""
     runs: list[Run] = []
 
@@ -49,7 +49,7 @@ def assembled() -> Iterator[Callable[[RunConfig], Run]]:
 
 
 @pytest.fixture
-def run_on(probe_config: MakeConfig, assembled: Callable[[RunConfig], Run]) -> MakeRun:
+def run_on(probe_config: Compose, assembled: Assemble) -> MakeRun:
     """Return a function from a probe's name, overrides and the probe's own arguments to an assembled run."""
 
     def run(probe: str, *overrides: str, seed: int = 0, **kwargs: Any) -> Run:

@@ -73,7 +73,9 @@ def assert_equals_parts(batch: Batch, parts: list[Part]) -> None:
     ends = [last == len(episode) for episode, _, last in parts]
     assert batch.lengths.tolist() == [last - first for _, first, last in parts]
     assert batch.first.tolist() == [first for _, first, _ in parts]
-    assert batch.observations.tolist() == [row for episode, *part in parts for row in episode.observations[slice(*part)]]
+    assert batch.observations.tolist() == [
+        row for episode, *part in parts for row in episode.observations[slice(*part)]
+    ]
     assert batch.actions.tolist() == [action for episode, *part in parts for action in episode.actions[slice(*part)]]
     assert batch.rewards.tolist() == [reward for episode, *part in parts for reward in episode.rewards[slice(*part)]]
     assert batch.final.tolist() == [episode.observations[last] for episode, _, last in parts]

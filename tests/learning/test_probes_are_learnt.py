@@ -1,4 +1,4 @@
-"""Every baseline learns every probe: to the action that is known to be best, from seeds that are fixed."""
+"""Training on the probes finds the best action, which is known, with each baseline, from fixed seeds."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ import torch
 from pgexp.learning.evaluator import Subject
 from pgexp.learning.trainer import train
 from tests.conftest import CONF
-from tests.learning.conftest import MakePack
+from tests.learning.conftest import MakeRun
 
 BASELINES = sorted({path.stem for path in (CONF / "baseline").glob("*.yaml")} - {"episode_mean"})
 SEEDS = (0, 1)
@@ -19,128 +19,161 @@ SEGMENTS = ("algorithm.batch.episodes=null", "algorithm.batch.steps=5")  # episo
 
 
 def learnt(
-    pack_on: MakePack, probe: str, *overrides: str, seen: Sequence[Sequence[float]], **kwargs: int
+    run_on: MakeRun, probe: str, *overrides: str, seen: Sequence[Sequence[float]], **kwargs: int
 ) -> torch.Tensor:
-    """Train on a probe; return each run's probability of each action where it sees these observations, [R, n, A]."""
-    pack = pack_on(probe, *SETTINGS, *overrides, seeds=SEEDS, **kwargs)
-    rounds = train(pack.collector, pack.stacked, pack.learners)
-    assert all(update.failure is None for updates in rounds for update in updates)
-    observations = torch.tensor([seen] * len(SEEDS))
-    logits = pack.policy.network(pack.stacked, observations)[..., : pack.policy.head.inputs]
-    return torch.softmax(logits, -1)
+    """Train each seed on a probe. Return the probability of each action at the observations `seen`, [seeds, n, A]."""
+    found = []
+    for seed in SEEDS:
+        run = run_on(probe, *SETTINGS, *overrides, seed=seed, **kwargs)
+        list(train(run.collector, run.learner))
+        logits = run.policy.network(run.parameters.views, torch.tensor(seen))[..., : run.policy.head.inputs]
+        found.append(torch.softmax(logits.detach(), -1))
+    return torch.stack(found)
+
+
+def returned(run_on: MakeRun, probe: str, *overrides: str, seeds: Sequence[int] = SEEDS, **kwargs: int) -> list[float]:
+    """Train each seed on a probe. Return its mean return over 100 episodes with the most probable actions."""
+    found = []
+    for seed in seeds:
+        run = run_on(probe, *SETTINGS, *overrides, seed=seed, **kwargs)
+        list(train(run.collector, run.learner))
+        outcome = run.evaluator.evaluate(run.parameters.views, Subject(seed, "final"), 100, greedy=True)
+        found.append(float(outcome.returns.mean()))
+    return found
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
-@pytest.mark.parametrize("network", ["linear", "mlp"])
-class TestWithWholeEpisodes:
-    def test_the_best_arm(self, pack_on: MakePack, baseline: str, network: str) -> None:
+@pytest.mark.parametrize("network", ["linear", pytest.param("mlp", marks=pytest.mark.slow)])
+class TestWholeEpisodes:
+    @pytest.mark.slow
+    def test_the_best_arm(self, run_on: MakeRun, baseline: str, network: str) -> None:
         settings = f"baseline={baseline}", f"network={network}", "budget.steps=640"
-        chosen = learnt(pack_on, "Arms", *settings, seen=[[1.0]], arms=3)
+        chosen = learnt(run_on, "Arms", *settings, seen=[[1.0]], arms=3)
         assert chosen[:, 0, 2].min() > 0.9
 
-    def test_what_pays_depends_on_what_is_seen(self, pack_on: MakePack, baseline: str, network: str) -> None:
+    @pytest.mark.slow
+    def test_the_best_action_depends_on_the_observation(self, run_on: MakeRun, baseline: str, network: str) -> None:
         settings = f"baseline={baseline}", f"network={network}", "budget.steps=640"
-        chosen = learnt(pack_on, "Match", *settings, seen=[[-1.0], [1.0]])
+        chosen = learnt(run_on, "Match", *settings, seen=[[-1.0], [1.0]])
         assert chosen[:, 0, 0].min() > 0.9
         assert chosen[:, 1, 1].min() > 0.9
 
-    def test_what_pays_pays_a_step_later(self, pack_on: MakePack, baseline: str, network: str) -> None:
+    def test_the_reward_comes_a_step_later(self, run_on: MakeRun, baseline: str, network: str) -> None:
         settings = f"baseline={baseline}", f"network={network}", "budget.steps=1280"
-        chosen = learnt(pack_on, "Delayed", *settings, seen=[[1.0, 0.0]])
+        chosen = learnt(run_on, "Delayed", *settings, seen=[[1.0, 0.0]])
         assert chosen[:, 0, 1].min() > 0.9
 
 
 @pytest.mark.parametrize(
     "settings",
     [
-        ("algorithm.credit=total_return", "baseline=mean"),
+        pytest.param(("algorithm.credit=total_return", "baseline=mean"), marks=pytest.mark.slow),
         ("algorithm.advantage_scale=std", "baseline=leave_one_out"),
-        ("algorithm.max_grad_norm=0.5", "algorithm.entropy_coefficient=0.01", "baseline=value"),
-        ("algorithm.discount_states=true", "algorithm.gamma=0.9", "baseline=none"),
+        pytest.param(
+            ("algorithm.max_grad_norm=0.5", "algorithm.entropy_coefficient=0.01", "baseline=value"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("algorithm.discount_states=true", "algorithm.gamma=0.9", "baseline=none"), marks=pytest.mark.slow
+        ),
         (*SEGMENTS, "baseline=value"),
-        (*SEGMENTS, "baseline=mean", "algorithm.open_tail=drop"),
-        ("algorithm.credit=lambda_return", "algorithm.gae_lambda=0.9", "baseline=value"),
-        (*SEGMENTS, "algorithm.credit=n_step_return", "algorithm.n_steps=2", "baseline=shared_value"),
+        pytest.param((*SEGMENTS, "baseline=mean", "algorithm.open_tail=drop"), marks=pytest.mark.slow),
+        pytest.param(
+            ("algorithm.credit=lambda_return", "algorithm.gae_lambda=0.9", "baseline=value"), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            (*SEGMENTS, "algorithm.credit=n_step_return", "algorithm.n_steps=2", "baseline=shared_value"),
+            marks=pytest.mark.slow,
+        ),
         ("algorithm.return_scale=std", "algorithm.reward_scale=10.0", "baseline=ema"),
-        ("algorithm.advantage_scale=episode_std", "env.normalize_observations=true", "baseline=none"),
-        ("algorithm=natural", "optimizer=sgd", "optimizer.lr=0.3", "baseline=leave_one_out"),
-        ("algorithm=natural", "optimizer=sgd", "optimizer.lr=0.3", "network=mlp", "algorithm.direction.exact_up_to=0"),
+        pytest.param(
+            ("algorithm.advantage_scale=episode_std", "env.normalize_observations=true", "baseline=none"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("algorithm=natural", "optimizer=sgd", "optimizer.lr=0.3", "baseline=leave_one_out"), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            (
+                "algorithm=natural",
+                "optimizer=sgd",
+                "optimizer.lr=0.3",
+                "network=mlp",
+                "algorithm.direction.exact_up_to=0",
+            ),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda settings: " ".join(settings),
 )
-def test_other_settings_learn_too(pack_on: MakePack, settings: tuple[str, ...]) -> None:
-    chosen = learnt(pack_on, "Delayed", "budget.steps=1920", *settings, seen=[[1.0, 0.0]])
+def test_other_settings_learn(run_on: MakeRun, settings: tuple[str, ...]) -> None:
+    chosen = learnt(run_on, "Delayed", "budget.steps=1920", *settings, seen=[[1.0, 0.0]])
     assert chosen[:, 0, 1].min() > 0.9
-
-
-def returned(
-    pack_on: MakePack, probe: str, *overrides: str, seeds: Sequence[int] = SEEDS, **kwargs: int
-) -> list[float]:
-    """Train on a probe; return each run's mean return over 100 episodes under the most probable actions."""
-    pack = pack_on(probe, *SETTINGS, *overrides, seeds=seeds, **kwargs)
-    rounds = train(pack.collector, pack.stacked, pack.learners)
-    assert all(update.failure is None for updates in rounds for update in updates)
-    subjects = [Subject(seed, "final") for seed in seeds]
-    return [float(one.returns.mean()) for one in pack.evaluator.evaluate(pack.stacked, subjects, 100, greedy=True)]
 
 
 MEMORY = ("algorithm.batch.episodes=32", "budget.steps=12000", "optimizer.lr=0.02", "baseline=leave_one_out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["gru", "lstm"])
 @pytest.mark.parametrize(
     "batch", [(), ("algorithm.batch.episodes=null", "algorithm.batch.steps=18", "baseline=shared_value")]
 )
-def test_what_was_seen_three_steps_ago_is_remembered(pack_on: MakePack, network: str, batch: tuple[str, ...]) -> None:
+def test_recurrent_networks_remember_an_observation_of_three_steps_ago(
+    run_on: MakeRun, network: str, batch: tuple[str, ...]
+) -> None:
     seeds = SEEDS if batch else TEN
-    assert min(returned(pack_on, "Recall", *MEMORY, f"network={network}", *batch, seeds=seeds)) == 1.0
+    assert min(returned(run_on, "Recall", *MEMORY, f"network={network}", *batch, seeds=seeds)) == 1.0
 
 
-def test_without_a_memory_it_is_not(pack_on: MakePack) -> None:
+@pytest.mark.slow
+def test_a_network_without_memory_does_not(run_on: MakeRun) -> None:
     # 100 episodes of even chances; a mean of 0.75 or more has a probability below 1e-6
-    assert max(returned(pack_on, "Recall", *MEMORY, "network=mlp")) < 0.75
+    assert max(returned(run_on, "Recall", *MEMORY, "network=mlp")) < 0.75
 
 
 PIXELS = ("algorithm.batch.episodes=32", "budget.steps=6000", "optimizer.lr=0.005", "baseline=leave_one_out")
 
 
-def test_a_convolution_tells_upright_bars_from_lying_ones(pack_on: MakePack) -> None:
+@pytest.mark.slow
+def test_a_convolutional_network_distinguishes_upright_from_lying_bars(run_on: MakeRun) -> None:
     small = ("network=cnn_small", "network.channels=first")
-    assert min(returned(pack_on, "Bars", *PIXELS, *small, seeds=TEN)) > 0.95
+    assert min(returned(run_on, "Bars", *PIXELS, *small, seeds=TEN)) > 0.95
 
 
-def test_no_sum_of_pixels_does(pack_on: MakePack) -> None:
-    assert max(returned(pack_on, "Bars", *PIXELS, "network=linear")) < 0.75
+@pytest.mark.slow
+def test_a_linear_network_does_not(run_on: MakeRun) -> None:
+    assert max(returned(run_on, "Bars", *PIXELS, "network=linear")) < 0.75
 
 
 @pytest.mark.parametrize(
     "head",
     [
         ("head=gaussian",),
-        ("head=gaussian", "head.std=network", "head.bounds=tanh"),
-        ("head=gaussian", "head.bounds=rescale"),
-        ("head=squashed_gaussian",),
-        ("head=beta",),
+        pytest.param(("head=gaussian", "head.std=network", "head.bounds=tanh"), marks=pytest.mark.slow),
+        pytest.param(("head=gaussian", "head.bounds=rescale"), marks=pytest.mark.slow),
+        pytest.param(("head=squashed_gaussian",), marks=pytest.mark.slow),
+        pytest.param(("head=beta",), marks=pytest.mark.slow),
     ],
     ids=lambda head: " ".join(head),
 )
-def test_a_real_action_finds_its_target(pack_on: MakePack, head: tuple[str, ...]) -> None:
+def test_a_real_action_finds_its_target(run_on: MakeRun, head: tuple[str, ...]) -> None:
     settings = ("budget.steps=6400", "optimizer.lr=0.05", "baseline=leave_one_out", "schedule=linear")
-    assert min(returned(pack_on, "Target", *settings, *head, size=2)) > -0.08  # within 0.2 in each component
+    assert min(returned(run_on, "Target", *settings, *head, size=2)) > -0.08  # within 0.2 in each component
 
 
 @pytest.mark.parametrize(("probe", "best"), [("Switches", 3.0), ("Dials", 2.0)])
-def test_several_choices_at_once_are_each_made_right(pack_on: MakePack, probe: str, best: float) -> None:
+def test_each_of_several_components_finds_its_best_choice(run_on: MakeRun, probe: str, best: float) -> None:
     settings = ("budget.steps=2000", "baseline=leave_one_out")
-    assert returned(pack_on, probe, *settings) == [best] * len(SEEDS)
+    assert returned(run_on, probe, *settings) == [best] * len(SEEDS)
 
 
-def test_an_episodes_own_mean_teaches_nothing_where_it_has_one_step(pack_on: MakePack) -> None:
-    chosen = learnt(pack_on, "Arms", "baseline=episode_mean", "budget.steps=160", seen=[[1.0]])
+def test_the_own_mean_of_an_episode_of_one_step_gives_no_gradient(run_on: MakeRun) -> None:
+    chosen = learnt(run_on, "Arms", "baseline=episode_mean", "budget.steps=160", seen=[[1.0]])
     assert chosen.tolist() == [[[0.5, 0.5]]] * len(SEEDS)
 
 
-def test_without_credit_for_what_comes_after_a_delayed_reward_teaches_nothing(pack_on: MakePack) -> None:
+def test_with_gamma_0_a_delayed_reward_gives_no_gradient(run_on: MakeRun) -> None:
     shortsighted = ("budget.steps=160", "algorithm.gamma=0.0", "network.bias=false")
-    chosen = learnt(pack_on, "Delayed", *shortsighted, seen=[[1.0, 0.0]])
+    chosen = learnt(run_on, "Delayed", *shortsighted, seen=[[1.0, 0.0]])
     assert chosen.tolist() == [[[0.5, 0.5]]] * len(SEEDS)

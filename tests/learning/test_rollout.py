@@ -1,7 +1,6 @@
 """Acting paths: compiled loop and stepped environments give equal batches, and both report failures."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,12 @@ from pgexp.learning.recording import Recording
 from pgexp.learning.rollout import CompiledRollout, SteppedRollout
 from pgexp.schema.config import Option, RunConfig
 from tests import user_parts
-from tests.learning.conftest import MakeConfig
+from tests.conftest import Compose
+from tests.learning.conftest import Assemble
 from tests.streams import episode_seed, episode_uniforms
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*The environment CartPole-v0 is out of date")
 
-Assemble = Callable[[RunConfig], Run]
 COMMON = ("baseline=none", "algorithm.open_tail=drop", "evaluation.every=null")
 EPISODES = (*COMMON, "env.num_envs=3", "algorithm.batch.episodes=6")
 SEGMENTS = (*COMMON, "env.num_envs=3", "algorithm.batch.episodes=null", "algorithm.batch.steps=45")
@@ -68,10 +67,10 @@ class TestPaths:
     @pytest.mark.parametrize("network", ["linear", "mlp", "gru", "lstm"])
     @pytest.mark.parametrize("name", sorted(DYNAMICS))
     def test_compiled_and_sync_give_equal_batches(
-        self, config_of: MakeConfig, assembled: Assemble, name: str, network: str, batches: tuple[str, ...]
+        self, configured: Compose, assembled: Assemble, name: str, network: str, batches: tuple[str, ...]
     ) -> None:
         """Discrete actions have the categorical head, and real ones the Gaussian."""
-        config = in_env(config_of(*batches, f"network={network}"), id=name, max_episode_steps=50)
+        config = in_env(configured(*batches, f"network={network}"), id=name, max_episode_steps=50)
         run = assembled(config)
         assert isinstance(run.collector._rollout, CompiledRollout)
         expected = collected(assembled, config)
@@ -92,14 +91,14 @@ class TestPaths:
     )
     def test_so_do_worker_processes(
         self,
-        config_of: MakeConfig,
+        configured: Compose,
         assembled: Assemble,
         name: str,
         network: str,
         dtype: str,
         batches: tuple[str, ...],
     ) -> None:
-        config = in_env(config_of(*batches, f"network={network}", f"dtype={dtype}"), id=name, max_episode_steps=50)
+        config = in_env(configured(*batches, f"network={network}", f"dtype={dtype}"), id=name, max_episode_steps=50)
         stepped = collected(assembled, in_env(config, vectorization="async"))
         for pair in zip(stepped, collected(assembled, config), strict=True):
             assert_equal_batches(*pair)
@@ -115,9 +114,9 @@ class TestPaths:
         ids=["module, discrete", "module, box", "beta head"],
     )
     def test_policies_in_torch_act_alike_on_compiled_dynamics_and_on_gymnasium(
-        self, config_of: MakeConfig, assembled: Assemble, name: str, parts: dict[str, Option], batches: tuple[str, ...]
+        self, configured: Compose, assembled: Assemble, name: str, parts: dict[str, Option], batches: tuple[str, ...]
     ) -> None:
-        composed = config_of(*batches, "head=beta", "env=pendulum") if "head" in parts else config_of(*batches)
+        composed = configured(*batches, "head=beta", "env=pendulum") if "head" in parts else configured(*batches)
         network = parts.get("network", composed.network)
         config = in_env(replace(composed, network=network), id=name, max_episode_steps=50)
         run = assembled(config)
@@ -134,18 +133,18 @@ class TestSizes:
     @pytest.mark.parametrize(("episodes", "count"), [(1, 1), (2, 1), (5, 5), (6, 2), (9, 3), (20, 4)])
     def test_an_episode_has_the_same_bits_for_any_k_and_n(
         self,
-        config_of: MakeConfig,
+        configured: Compose,
         assembled: Assemble,
         episodes: int,
         count: int,
         network: str,
         vectorization: str,
     ) -> None:
-        base = config_of(*EPISODES, f"network={network}", "env.num_envs=5", "algorithm.batch.episodes=50")
+        base = configured(*EPISODES, f"network={network}", "env.num_envs=5", "algorithm.batch.episodes=50")
         (reference,) = collected(assembled, base, 1)
         expected = {(int(one.environments[0]), int(one.numbers[0])): one for one, _ in reference.episodes()}
         settings = (f"env.num_envs={count}", f"algorithm.batch.episodes={episodes}")
-        config = in_env(config_of(*EPISODES, f"network={network}", *settings), vectorization=vectorization)
+        config = in_env(configured(*EPISODES, f"network={network}", *settings), vectorization=vectorization)
         share = episodes // count
         for number, batch in enumerate(collected(assembled, config, 2)):
             keys = [(i, number * share + n) for i in range(count) for n in range(share)]
@@ -160,7 +159,7 @@ class TestResumableLoop:
     @pytest.mark.parametrize(("quota", "capacity"), [(1, 256), (7, 256), (200_000, 1), (7, 1)])
     def test_quota_and_buffers_do_not_change_the_batch(
         self,
-        config_of: MakeConfig,
+        configured: Compose,
         assembled: Assemble,
         monkeypatch: pytest.MonkeyPatch,
         name: str,
@@ -169,7 +168,7 @@ class TestResumableLoop:
         quota: int,
         capacity: int,
     ) -> None:
-        config = in_env(config_of(*batches, f"network={network}"), id=name, max_episode_steps=50)
+        config = in_env(configured(*batches, f"network={network}"), id=name, max_episode_steps=50)
         expected = collected(assembled, config)
 
         run = with_chance(assembled(config))
@@ -187,9 +186,9 @@ class TestResumableLoop:
         for batch in expected:
             assert_equal_batches(collector.collect(), batch)
 
-    def test_the_loop_returns_after_its_quota(self, config_of: MakeConfig, assembled: Assemble) -> None:
+    def test_the_loop_returns_after_its_quota(self, configured: Compose, assembled: Assemble) -> None:
         """Three rows take a step per round, and rounds end once ten steps or more were taken."""
-        run = assembled(in_env(config_of(*SEGMENTS), max_episode_steps=1000))
+        run = assembled(in_env(configured(*SEGMENTS), max_episode_steps=1000))
         rollout = run.collector._rollout
         rollout.agent.settings[acting.QUOTA] = 10
         rollout.ask(0, 45)
@@ -198,10 +197,10 @@ class TestResumableLoop:
 
 
 class TestStreams:
-    def test_actions_are_drawn_with_numpys_philox(self, config_of: MakeConfig, assembled: Assemble) -> None:
+    def test_actions_are_drawn_with_numpys_philox(self, configured: Compose, assembled: Assemble) -> None:
         """A zero policy takes action 1 if the uniform number is above a half."""
         for batches in (EPISODES, SEGMENTS):
-            run = assembled(replace(config_of(*batches, "network=linear"), seed=2**40 + 7))
+            run = assembled(replace(configured(*batches, "network=linear"), seed=2**40 + 7))
             run.parameters.vector.zero_()
             for _ in range(2):
                 batch = run.collector.collect()
@@ -219,10 +218,10 @@ class TestStreams:
                     assert episode.actions.tolist() == (uniforms[first:] >= 0.5).tolist()
 
     def test_environments_are_seeded_below_2_31_from_numpys_seed_sequence(
-        self, config_of: MakeConfig, assembled: Assemble
+        self, configured: Compose, assembled: Assemble
     ) -> None:
         """CartPole draws its first state from PCG64 of the seed."""
-        run = assembled(replace(config_of(*EPISODES), seed=2**40 + 7))
+        run = assembled(replace(configured(*EPISODES), seed=2**40 + 7))
         for first in (0, 2):
             batch = run.collector.collect()
             for episode, _ in batch.episodes():
@@ -235,10 +234,10 @@ class TestStreams:
 
 class TestMasks:
     @pytest.fixture
-    def inventory(self, config_of: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def inventory(self, configured: Compose, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.syspath_prepend(str(EXAMPLE))
         own = Option("inventory.Inventory", {"price": 4.0, "cost": 2.0, "delivery": 3.0, "holding": 0.2})
-        yield lambda *overrides: in_env(config_of(*overrides), id="inventory", dynamics=own)
+        yield lambda *overrides: in_env(configured(*overrides), id="inventory", dynamics=own)
         sys.modules.pop("inventory", None)
 
     @BATCHES
@@ -259,13 +258,53 @@ class TestMasks:
         for pair in zip(collected(assembled, in_env(config, vectorization="sync")), expected, strict=True):
             assert_equal_batches(*pair)
 
+    @pytest.mark.parametrize("network", ["linear", "module"])
+    @pytest.mark.parametrize("kind", ["Levers", "Dials"])
+    def test_components_are_masked_one_by_one(
+        self, configured: Compose, assembled: Assemble, kind: str, network: str
+    ) -> None:
+        """A mask that allows none of the levers allows the action (0, 0, 0)."""
+        own = Option(f"tests.user_parts.{kind}", {})
+        config = in_env(configured(*EPISODES, "network=linear"), id="own", dynamics=own)
+        if network == "module":
+            config = replace(config, network=Option("tests.user_parts.Residual", {}))
+        expected = collected(assembled, config)
+        for batch in expected:
+            assert batch.masks is not None
+            state = np.arange(batch.steps) % int(batch.lengths[0])
+            if kind == "Levers":
+                divided = (state % 4)[:, None] % np.arange(1, 4) == 0
+                assert np.array_equal(batch.masks, divided & (state % 4 > 0)[:, None])
+                assert not batch.actions[~batch.masks].any()
+                assert batch.actions[batch.masks].any()
+            else:
+                second = (state % 3)[:, None] != np.arange(3)
+                assert np.array_equal(batch.masks, np.column_stack([state >= 0, state % 2 == 1, second]))
+                assert batch.masks[:, :2][np.arange(batch.steps), batch.actions[:, 0]].all()
+                assert batch.masks[:, 2:][np.arange(batch.steps), batch.actions[:, 1]].all()
+        for pair in zip(collected(assembled, in_env(config, vectorization="sync")), expected, strict=True):
+            assert_equal_batches(*pair)
+
+    @pytest.mark.parametrize("network", ["linear", "module"])
+    @pytest.mark.parametrize("vectorization", ["auto", "sync"])
+    def test_a_component_without_a_choice_is_a_divergence(
+        self, configured: Compose, assembled: Assemble, vectorization: str, network: str
+    ) -> None:
+        own = Option("tests.user_parts.Dials", {"stuck": True})
+        config = in_env(configured(*EPISODES, "network=linear"), id="own", dynamics=own, vectorization=vectorization)
+        if network == "module":
+            config = replace(config, network=Option("tests.user_parts.Residual", {}))
+        text = r"mask allows no action \(at step 60 of episode 0 in environment 0, each counted from 0\)"
+        with pytest.raises(DivergenceError, match=text):
+            assembled(config).collector.collect()
+
     def test_worker_processes_pass_them_on(self, inventory: Any, assembled: Assemble) -> None:
         config = inventory(*SEGMENTS)
         found = collected(assembled, in_env(config, vectorization="async"), 1)
         assert_equal_batches(found[0], collected(assembled, config, 1)[0])
 
-    def test_without_masks_nothing_is_recorded(self, config_of: MakeConfig, assembled: Assemble) -> None:
-        assert assembled(config_of(*EPISODES)).collector.collect().masks is None
+    def test_without_masks_nothing_is_recorded(self, configured: Compose, assembled: Assemble) -> None:
+        assert assembled(configured(*EPISODES)).collector.collect().masks is None
 
     def test_greedy_actions_are_allowed(self, inventory: Any, assembled: Assemble) -> None:
         run = assembled(inventory(*EPISODES, "network=linear"))
@@ -303,9 +342,9 @@ class TestFailures:
 
     SEED = 4
 
-    def faulty(self, config_of: MakeConfig, fault: int, *overrides: str, vectorization: str = "auto") -> RunConfig:
+    def faulty(self, configured: Compose, fault: int, *overrides: str, vectorization: str = "auto") -> RunConfig:
         own = Option("tests.user_parts.FaultyDynamics", {"fault": fault})
-        config = config_of(*overrides, "network=linear")
+        config = configured(*overrides, "network=linear")
         return in_env(replace(config, seed=self.SEED), id="faulty", dynamics=own, vectorization=vectorization)
 
     def first_fault(self, environments: int = 3) -> tuple[int, int]:
@@ -326,9 +365,9 @@ class TestFailures:
     @pytest.mark.parametrize("fault", REASONS)
     @pytest.mark.parametrize("path", ["compiled", "sync", "torch"])
     def test_a_fault_names_step_episode_and_environment(
-        self, config_of: MakeConfig, assembled: Assemble, path: str, fault: int, batches: tuple[str, ...]
+        self, configured: Compose, assembled: Assemble, path: str, fault: int, batches: tuple[str, ...]
     ) -> None:
-        config = self.faulty(config_of, fault, *batches, vectorization="sync" if path == "sync" else "auto")
+        config = self.faulty(configured, fault, *batches, vectorization="sync" if path == "sync" else "auto")
         if path == "torch":
             config = replace(config, network=Option("tests.user_parts.Residual", {}))
         episode, environment = self.first_fault()
@@ -336,7 +375,7 @@ class TestFailures:
         place = f" (at step 60 of episode {episode} in environment {environment}, each counted from 0)"
         run = assembled(config)
         if fault == user_parts.REFUSES and path != "compiled":
-            with pytest.raises(ValueError, match="the action is not allowed|refused the action"):
+            with pytest.raises(ValueError, match=r"the action is not allowed|refused the action"):
                 self.collect_until_failure(run)
             return
         with pytest.raises(DivergenceError) as caught:
@@ -346,31 +385,31 @@ class TestFailures:
     @BATCHES
     @pytest.mark.parametrize("vectorization", ["auto", "sync"])
     def test_an_exception_in_dynamics_is_raised(
-        self, config_of: MakeConfig, assembled: Assemble, batches: tuple[str, ...], vectorization: str
+        self, configured: Compose, assembled: Assemble, batches: tuple[str, ...], vectorization: str
     ) -> None:
-        run = assembled(self.faulty(config_of, user_parts.RAISES, *batches, vectorization=vectorization))
+        run = assembled(self.faulty(configured, user_parts.RAISES, *batches, vectorization=vectorization))
         with pytest.raises(ValueError, match="the motor is stuck"):
             self.collect_until_failure(run)
 
     @pytest.mark.parametrize("vectorization", ["auto", "sync"])
     def test_a_final_observation_may_be_anything_since_no_action_follows(
-        self, config_of: MakeConfig, assembled: Assemble, vectorization: str
+        self, configured: Compose, assembled: Assemble, vectorization: str
     ) -> None:
-        run = assembled(self.faulty(config_of, user_parts.NAN_FINAL, *EPISODES, vectorization=vectorization))
+        run = assembled(self.faulty(configured, user_parts.NAN_FINAL, *EPISODES, vectorization=vectorization))
         finals = np.concatenate([run.collector.collect().final for _ in range(10)])
         assert np.isnan(finals[:, 0]).any()
         assert np.isfinite(finals[:, 1]).all()
 
-    def test_without_a_fault_nothing_is_raised(self, config_of: MakeConfig, assembled: Assemble) -> None:
-        run = assembled(self.faulty(config_of, user_parts.NO_FAULT, *EPISODES))
+    def test_without_a_fault_nothing_is_raised(self, configured: Compose, assembled: Assemble) -> None:
+        run = assembled(self.faulty(configured, user_parts.NO_FAULT, *EPISODES))
         batches = [run.collector.collect() for _ in range(10)]
         assert {int(length) for batch in batches for length in batch.lengths} == {user_parts.LENGTH}
 
     @pytest.mark.parametrize("path", ["compiled", "sync"])
     def test_outputs_that_are_not_finite_name_the_place(
-        self, config_of: MakeConfig, assembled: Assemble, path: str
+        self, configured: Compose, assembled: Assemble, path: str
     ) -> None:
-        config = in_env(config_of(*EPISODES), vectorization="sync" if path == "sync" else "auto")
+        config = in_env(configured(*EPISODES), vectorization="sync" if path == "sync" else "auto")
         run = assembled(config)
         run.parameters.vector[0] = float("nan")
         text = r"policy's outputs are not finite \(at step 0 of episode 0 in environment 0, each counted from 0\)"

@@ -1,4 +1,4 @@
-"""What changes in a baseline that does not declare it is told; what it declares, or leaves as it is, is not."""
+"""Detection of baseline attributes that change without being declared."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,6 @@ import torch
 
 from pgexp.baselines.baseline import Baseline
 from pgexp.baselines.none import NoBaseline
-from pgexp.execution.assembly import assemble
 from pgexp.functional.arrays import Floats
 from pgexp.functional.batch import Batch, Credit
 from pgexp.learning.state import StateError
@@ -20,13 +19,14 @@ from pgexp.learning.trainer import train
 from pgexp.learning.undeclared import fingerprints, require_declared
 from tests.conftest import CONF, Compose
 from tests.episodes import Episode, batch_of, credit_of, estimator
+from tests.learning.conftest import Assemble
 
 BASELINES = sorted(path.stem for path in (CONF / "baseline").glob("*.yaml"))
 BATCH = batch_of(Episode([[1]] * 2, [0] * 2, [6, 4]))
 
 
 class Keeping(Baseline):
-    """A baseline that does something to its only attribute at each update."""
+    """A baseline that changes its only attribute at each update."""
 
     biased = False
 
@@ -43,19 +43,19 @@ class Keeping(Baseline):
 
 
 class Declaring(Keeping):
-    """The same, declared."""
+    """A baseline that declares the attribute."""
 
     remembered = ("kept",)
 
 
 class DeclaringAnother(Keeping):
-    """The same, with another one declared."""
+    """A baseline that declares another attribute."""
 
     remembered = ("other",)
 
 
 def learn(baseline: Baseline) -> None:
-    """Let the baseline learn from a batch, and hold what it keeps against what it declares."""
+    """Update the baseline once, and require that it declares what changes."""
     before = fingerprints(baseline)
     credit = credit_of(estimator(), BATCH)
     baseline.values(BATCH, credit)
@@ -87,8 +87,8 @@ CHANGES: dict[str, tuple[Any, Callable[[Keeping], None]]] = {
 
 
 @pytest.mark.parametrize(("kept", "deed"), CHANGES.values(), ids=CHANGES.keys())
-class TestWhatChanges:
-    def test_it_is_told_with_what_to_add(self, kept: Any, deed: Callable[[Keeping], None]) -> None:
+class TestChanges:
+    def test_the_error_shows_the_declaration_to_add(self, kept: Any, deed: Callable[[Keeping], None]) -> None:
         with pytest.raises(StateError) as refusal:
             learn(Keeping(kept, deed))
         assert str(refusal.value) == (
@@ -96,21 +96,23 @@ class TestWhatChanges:
             'add to the class: remembered = ("kept",)'
         )
 
-    def test_it_is_told_beside_what_is_declared(self, kept: Any, deed: Callable[[Keeping], None]) -> None:
+    def test_the_declaration_includes_what_is_declared_already(
+        self, kept: Any, deed: Callable[[Keeping], None]
+    ) -> None:
         with pytest.raises(StateError, match=re.escape('add to the class: remembered = ("other", "kept",)')):
             learn(DeclaringAnother(kept, deed))
 
-    def test_it_may_change_where_it_is_declared(self, kept: Any, deed: Callable[[Keeping], None]) -> None:
+    def test_a_declared_attribute_may_change(self, kept: Any, deed: Callable[[Keeping], None]) -> None:
         learn(Declaring(kept, deed))
 
 
-def test_an_attribute_that_is_new_is_told() -> None:
+def test_a_new_attribute_is_an_error() -> None:
     with pytest.raises(StateError, match=re.escape("Keeping changes seen as it learns")):
         learn(Keeping(0.0, put("seen", 3)))
 
 
 @pytest.mark.parametrize("kept", [0.5, float("nan"), [1, {}], np.array([np.nan]), {1}, torch.nn.Linear(1, 1), len])
-def test_what_stays_as_it_is_is_not_told(kept: Any) -> None:
+def test_an_attribute_that_does_not_change_needs_no_declaration(kept: Any) -> None:
     learn(Keeping(kept, lambda baseline: None))
     learn(Keeping(kept, lambda baseline: setattr(baseline, "kept", baseline.kept)))
 
@@ -128,10 +130,9 @@ def test_the_readme_s_own_baseline_passes() -> None:
 
 
 @pytest.mark.parametrize("baseline", BASELINES)
-def test_every_shipped_baseline_passes(configured: Compose, baseline: str) -> None:
-    pack = assemble([configured(f"baseline={baseline}", "budget.steps=300", "network.widths=[4]")])
-    own = pack.learners[0].student.baseline
+def test_each_shipped_baseline_passes(configured: Compose, assembled: Assemble, baseline: str) -> None:
+    run = assembled(configured(f"baseline={baseline}", "budget.steps=300", "network.widths=[4]"))
+    own = run.learner.student.baseline
     before = fingerprints(own)
-    for _ in train(pack.collector, pack.stacked, pack.learners):
+    for _ in train(run.collector, run.learner):
         require_declared(own, before)
-    pack.close()

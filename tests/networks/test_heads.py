@@ -56,6 +56,18 @@ class TestEveryHead:
         sample = head.distribution.mode(x)
         assert torch.equal(head.act(sample), sample)
 
+    @pytest.mark.parametrize("name", KINDS)
+    def test_all_except_beta_are_compiled(self, name: str) -> None:
+        assert (shipped(name, SPACES[KINDS[name]]).compiled() is None) == (name == "beta")
+
+    @pytest.mark.parametrize("name", ["gaussian", "squashed_gaussian"])
+    @pytest.mark.parametrize("std", ["parameter", "network"])
+    def test_compiled_gaussians_read_the_heads_own_parameter(self, name: str, std: str) -> None:
+        head = shipped(name, SPACES["box"], std=std)
+        compiled = head.compiled()
+        assert compiled is not None
+        assert [compiled.parameter] == ([*head.initial(streams(0))] or [None])
+
     @pytest.mark.parametrize("kind", SPACES)
     @pytest.mark.parametrize("name", KINDS)
     def test_it_refuses_a_space_of_another_kind_and_names_heads_that_fit(self, name: str, kind: str) -> None:

@@ -48,6 +48,16 @@ def test_every_network_takes_every_initialisation(name: str, initialization: str
     assert weights.any().item() == (initialization != "zeros")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_all_networks_except_convolutional_ones_are_compiled(name: str) -> None:
+    layers = built(name).layers()
+    assert (layers is None) == name.startswith("cnn")
+    if layers is not None:
+        shapes = {key: tensor.shape for key, tensor in built(name).initial(streams(0)).items()}
+        assert {part for layer in layers for part in (layer.first, layer.second)} - {None} == shapes.keys()
+        assert (layers[0].inputs, layers[-1].outputs) == (4, 3)
+
+
 def test_the_nature_network_has_the_layers_of_mnih_et_al() -> None:
     """Table 1 of Mnih et al. 2015: 20 x 20 x 32, 9 x 9 x 64, 7 x 7 x 64, 512."""
     shapes = {name: tuple(tensor.shape) for name, tensor in built("cnn_nature").initial(streams(0)).items()}

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.special import betaincinv
+from scipy import special
 from torch import Tensor
 
 from pgexp.functional.distributions.distribution import Distribution
-from pgexp.functional.operations import log
+from pgexp.functional.operations import digamma, lgamma, log
 
 LAST = 1 - 2.0**-53  # largest number below 1
 
@@ -36,7 +36,7 @@ class Beta(Distribution):
     def sample(self, parameters: Tensor, uniforms: Tensor) -> Tensor:
         """Return the x whose cumulative probability is the uniform number, computed in float64."""
         alpha, beta = _halves(parameters.detach())
-        x = betaincinv(alpha.numpy(), beta.numpy(), np.minimum(uniforms.numpy() + 2.0**-54, LAST))
+        x = special.betaincinv(alpha.numpy(), beta.numpy(), np.minimum(uniforms.numpy() + 2.0**-54, LAST))
         return _inside(torch.from_numpy(x).to(parameters.dtype))
 
     def mode(self, parameters: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Beta(Distribution):
     def log_prob(self, parameters: Tensor, action: Tensor) -> Tensor:
         """Return ``sum_d ((alpha_d - 1) log x_d + (beta_d - 1) log(1 - x_d) - log B(alpha_d, beta_d))``."""
         (alpha, beta), x = _halves(parameters), action.double()
-        each = (alpha - 1) * log(x) + (beta - 1) * (-x).log1p() - _log_beta(alpha, beta)
+        each = (alpha - 1) * log(x) + (beta - 1) * torch.from_numpy(special.log1p(-x.numpy())) - _log_beta(alpha, beta)
         return each.sum(-1).to(parameters.dtype)
 
     def entropy(self, parameters: Tensor) -> Tensor:
@@ -57,8 +57,8 @@ class Beta(Distribution):
         ``log B(alpha, beta) - (alpha - 1) psi(alpha) - (beta - 1) psi(beta) + (alpha + beta - 2) psi(alpha + beta)``
         """
         alpha, beta = _halves(parameters)
-        own = (alpha - 1) * alpha.digamma() + (beta - 1) * beta.digamma()
-        each = _log_beta(alpha, beta) - own + (alpha + beta - 2) * (alpha + beta).digamma()
+        own = (alpha - 1) * digamma(alpha) + (beta - 1) * digamma(beta)
+        each = _log_beta(alpha, beta) - own + (alpha + beta - 2) * digamma(alpha + beta)
         return each.sum(-1).to(parameters.dtype)
 
     def kl(self, old: Tensor, new: Tensor) -> Tensor:
@@ -68,8 +68,8 @@ class Beta(Distribution):
         where ``E[log x] = psi(alpha) - psi(alpha + beta)``.
         """
         (alpha, beta), (new_alpha, new_beta) = _halves(old), _halves(new)
-        both = (alpha + beta).digamma()
-        expected = (alpha - new_alpha) * (alpha.digamma() - both) + (beta - new_beta) * (beta.digamma() - both)
+        both = digamma(alpha + beta)
+        expected = (alpha - new_alpha) * (digamma(alpha) - both) + (beta - new_beta) * (digamma(beta) - both)
         each = _log_beta(new_alpha, new_beta) - _log_beta(alpha, beta) + expected
         return each.sum(-1).to(old.dtype)
 
@@ -80,7 +80,7 @@ def _halves(parameters: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _log_beta(alpha: Tensor, beta: Tensor) -> Tensor:
-    return alpha.lgamma() + beta.lgamma() - (alpha + beta).lgamma()
+    return lgamma(alpha) + lgamma(beta) - lgamma(alpha + beta)
 
 
 def _inside(x: Tensor) -> Tensor:

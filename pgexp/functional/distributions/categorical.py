@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pgexp.functional.distributions.distribution import Distribution
-from pgexp.functional.operations import exp
+from pgexp.functional.operations import exp, log_softmax
 
 
 @dataclass(frozen=True)
@@ -49,5 +49,5 @@ class Categorical(Distribution):
 
     def kl(self, old: Tensor, new: Tensor) -> Tensor:
         """Return ``sum_a p_a (log p_a - log q_a)``."""
-        log_p, log_q = torch.log_softmax(old, -1), torch.log_softmax(new, -1)
+        log_p, log_q = log_softmax(old), log_softmax(new)
         return (exp(log_p) * (log_p - log_q)).sum(-1)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from pgexp.functional.distributions.distribution import Distribution
 from pgexp.functional.distributions.gaussian import Gaussian
-from pgexp.functional.operations import exp
+from pgexp.functional.operations import exp, softplus
 
 # The trapezoidal rule for expectations under the standard normal. It converges exponentially on analytic functions and,
 # where sigma is large, far sooner than Gauss-Hermite's, whose outer nodes carry no weight (Trefethen & Weideman 2014).

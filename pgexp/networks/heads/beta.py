@@ -1,10 +1,10 @@
 """Beta head of box spaces with finite bounds."""
 
-import torch
 from torch import Tensor
 
 from pgexp.functional.distributions.beta import Beta
 from pgexp.functional.distributions.distribution import Distribution
+from pgexp.functional.operations import softplus
 from pgexp.functional.spaces import ActionSpace
 from pgexp.networks.heads.head import Head
 from pgexp.networks.heads.spaces import Box, require
@@ -40,7 +40,7 @@ class BetaHead(Head):
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
         """Return [alpha, beta], none below 1. x: [B, 2 D]; the result: [B, 2 D]."""
-        return 1 + torch.nn.functional.softplus(x)
+        return 1 + softplus(x)
 
     def act(self, sample: Tensor) -> Tensor:
         """Return the action in the space's units, in float64. sample: [B, D], between 0 and 1."""
