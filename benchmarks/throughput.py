@@ -1,10 +1,17 @@
-"""Training throughput of a pack, told apart from start-up, evaluation and recording.
+"""Throughput of one run on one core, as a share of what limits it.
 
-    python -m benchmarks.throughput [--runs 32] [--repeats 5] [OVERRIDE ...]
+    python -m benchmarks.throughput [--seconds 3] [--repeats 3] [--json] [PART ...]
 
-For each baseline, packs of the shipped configuration train on one core: `packed` is the steps a second of all runs of
-the pack, `alone` that of one run by itself, and the ratio is what packing gains. Then the whole sweep runs once as the
-command runs it, with evaluation and MLflow. Figures vary from machine to machine and day to day; ratios much less.
+Parts: cartpole, tutorial, simulators, module; all of them without a name. Rates are training steps per second of wall
+time, medians over repeats, of training alone: no evaluation, no recording.
+
+- cartpole: acting, learning and both, as a share of the rate at which the machine's sgemm would compute the same
+  products (one product of 2048 x 64 by 64 x 64 in NumPy, measured next to each row).
+- tutorial: one environment and one episode per update, against a plain PyTorch loop written here.
+- simulators: MuJoCo and Box2D, against bare `env.step` that repeats the same episodes with the same actions.
+- module: a user's torch network that has no compiled forward pass.
+
+Absolute rates vary from machine to machine and from day to day; ratios within one call much less.
 """
 
 from pgexp.schema import determinism
@@ -12,95 +19,262 @@ from pgexp.schema import determinism
 determinism.pin()
 
 import argparse
-import resource
+import json
 import statistics
-import tempfile
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any, Final
 
+import gymnasium as gym
+import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
-from rich.console import Console
 
 from pgexp.cli.config import typed
 from pgexp.cli.folder import config_folder
-from pgexp.execution.assembly import assemble
-from pgexp.execution.command import train_sweep
-from pgexp.execution.plan import Job
-from pgexp.learning.evaluator import Subject
+from pgexp.envs.bank import Bank, Start, Transition
+from pgexp.execution.assembly import Run, assemble
+from pgexp.functional.arrays import Floats, Rows
 from pgexp.learning.trainer import train
 from pgexp.schema.config import Option, RunConfig
-from pgexp.schema.sweep import Settings, Sweep
 
-HERE = Settings(Sweep(), Option("pgexp.execution.workers.local.LocalWorkers", {"processes": 0}))  # in this process
-BASELINES = ("none", "mean", "leave_one_out", "value")
-MEBIBYTE = 1024  # kibibytes, in which Linux tells memory
+SEGMENTS: Final = ("env.num_envs=16", "algorithm.batch.episodes=null", "algorithm.batch.steps=128")
+DROPPED: Final = (*SEGMENTS, "algorithm.open_tail=drop")  # the batch mean predicts nothing to bootstrap with
+WIDE: Final = ("network.widths=[64,64]",)
+VALUE: Final = ("baseline=value", "baseline.network.widths=[64,64]", "baseline.fit_steps=1")
+CARTPOLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "relu, mean, segments": (*WIDE, "baseline=mean", *DROPPED),
+    "relu, mean, segments, no diagnostics": (*WIDE, "baseline=mean", *DROPPED, "diagnostics=off"),
+    "tanh, mean, segments": (*WIDE, "network.activation=tanh", "baseline=mean", *DROPPED),
+    "relu, value, segments": (*WIDE, *VALUE, *SEGMENTS),
+    "tanh, value, segments": (*WIDE, *VALUE, *SEGMENTS, "network.activation=tanh"),
+    "relu, mean, 16 episodes": (*WIDE, "baseline=mean", "env.num_envs=16", "algorithm.batch.episodes=16"),
+}
+SIMULATORS: Final[Mapping[str, tuple[str, ...]]] = {
+    "HalfCheetah-v5": ("env=halfcheetah", *WIDE, *VALUE, *SEGMENTS),
+    "Hopper-v5": ("env=hopper", *WIDE, *VALUE, *SEGMENTS),
+    "LunarLander-v3": ("env=lunarlander", *WIDE, *VALUE, *SEGMENTS),
+}
+
+Row = dict[str, Any]
 
 
-def configs(baseline: str, runs: int, overrides: list[str]) -> list[RunConfig]:
-    """Return the shipped configuration with this baseline, for so many seeds."""
+class SmallModule(torch.nn.Module):
+    """A network of a user's own, which acts in torch."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(inputs, 64), torch.nn.Linear(64, outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the outputs. x: [B, inputs]."""
+        outputs: torch.Tensor = self.second(torch.nn.functional.gelu(self.first(x)))
+        return outputs
+
+
+def config_of(*overrides: str) -> RunConfig:
+    """Return the shipped configuration with these overrides, and a budget without end."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        first = typed(compose("config", overrides=[f"baseline={baseline}", *overrides]), {"baseline": baseline})
-    return [replace(first, seed=seed) for seed in range(runs)]
+        return typed(compose("config", overrides=["budget.steps=1_000_000_000", *overrides]), {})
 
 
-def training_rate(pack_configs: list[RunConfig]) -> float:
-    """Return training steps a second of wall time, of all runs together."""
-    pack = assemble(pack_configs)
+def sgemm() -> float:
+    """Return the floating-point operations per second of a large product in NumPy."""
+    generator = np.random.default_rng(0)
+    a, b = (generator.standard_normal(shape, np.float32) for shape in ((2048, 64), (64, 64)))
+    best = min(timed(lambda: a @ b) for _ in range(50))
+    return 2 * a.shape[0] * a.shape[1] * b.shape[1] / best
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Return the seconds of a call."""
     begun = time.perf_counter()
-    for _ in train(pack.collector, pack.stacked, pack.learners):
+    call()
+    return time.perf_counter() - begun
+
+
+def operations_per_step(run: Run, fits: int) -> int:
+    """Return the floating-point operations of the products of one step: acting, and learning forward and backward.
+
+    fits: the passes forward and backward of a value network of the policy's size.
+    """
+    products = sum(tensor.numel() for tensor in run.parameters.views.values() if tensor.ndim == 2)
+    return 2 * products * (1 + 3 * (1 + fits))
+
+
+def measure(run: Run, seconds: float) -> dict[str, float]:
+    """Train for some seconds after a warm-up; return the rates of acting, of learning and of both."""
+    acting = learning = 0.0
+    begun, first = time.perf_counter(), -1
+    while acting + learning < seconds:
+        if first < 0 and time.perf_counter() - begun > 0.5:
+            acting, learning, first = 0.0, 0.0, run.learner.steps
+        start = time.perf_counter()
+        batch = run.collector.collect()
+        collected = time.perf_counter()
+        run.learner.learn(batch)
+        acting += collected - start
+        learning += time.perf_counter() - collected
+    steps = run.learner.steps - first
+    return {"acting": steps / acting, "learning": steps / learning, "both": steps / (acting + learning)}
+
+
+def cartpole(seconds: float, repeats: int) -> Iterator[Row]:
+    """Yield a row per setting of CartPole."""
+    for name, overrides in CARTPOLE.items():
+        found = []
+        for _ in range(repeats):
+            run = assemble(config_of(*overrides))
+            limit = sgemm() / operations_per_step(run, 2 if "value" in name else 0)
+            rates = measure(run, seconds)
+            found.append({**rates, "share of sgemm": rates["both"] / limit})
+        yield {"part": "cartpole", "setting": name, **medians(found)}
+
+
+def tutorial(seconds: float, repeats: int) -> Iterator[Row]:
+    """Yield the tutorial's setting against a plain PyTorch loop, in turn."""
+    found = []
+    for _ in range(repeats):
+        run = assemble(config_of("experiment=tutorial", "budget.episodes=1_000_000", "budget.steps=null"))
+        ours = measure(run, seconds)["both"]
+        plain = plain_loop(seconds)
+        found.append({"both": ours, "plain PyTorch loop": plain, "times": ours / plain})
+    yield {"part": "tutorial", "setting": "1 environment, 1 episode per update, 24-24", **medians(found)}
+
+
+def plain_loop(seconds: float) -> float:
+    """Return the steps per second of REINFORCE as tutorials write it: one episode, one update."""
+    env = gym.make("CartPole-v1")
+    policy = torch.nn.Sequential(
+        torch.nn.Linear(4, 24), torch.nn.ReLU(), torch.nn.Linear(24, 24), torch.nn.ReLU(), torch.nn.Linear(24, 2)
+    )
+    optimizer = torch.optim.Adam(policy.parameters(), lr=0.01)
+    steps, begun, seed = 0, time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - begun) < seconds:
+        observation, _ = env.reset(seed=seed)
+        seed += 1
+        log_probs, rewards, over = [], [], False
+        while not over:
+            distribution = torch.distributions.Categorical(logits=policy(torch.from_numpy(observation)))
+            action = distribution.sample()
+            log_probs.append(distribution.log_prob(action))
+            observation, reward, terminated, truncated, _ = env.step(int(action))
+            rewards.append(float(reward))
+            over = terminated or truncated
+        returns, following = [], 0.0
+        for reward in reversed(rewards):
+            following = reward + 0.99 * following
+            returns.insert(0, following)
+        loss = -(torch.stack(log_probs) * torch.tensor(returns)).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        steps += len(rewards)
+    return steps / elapsed
+
+
+class Recorded(Bank):
+    """A bank that notes what its environments are asked for."""
+
+    def __init__(self, bank: Bank) -> None:
+        self._bank = bank
+        self.calls: list[tuple[int, int | None, Floats | None]] = []  # row, and a seed or an action
+
+    def start(self, rows: Rows, seeds: Sequence[int]) -> Start:
+        """Note the seeds."""
+        self.calls += [(row, seed, None) for row, seed in zip(rows.tolist(), seeds, strict=True)]
+        return self._bank.start(rows, seeds)
+
+    def step(self, rows: Rows, actions: Floats) -> Transition:
+        """Note the actions."""
+        self.calls += [(row, None, action) for row, action in zip(rows.tolist(), actions.copy(), strict=True)]
+        return self._bank.step(rows, actions)
+
+    def close(self) -> None:
+        """Release the environments."""
+        self._bank.close()
+
+
+def simulators(seconds: float, repeats: int) -> Iterator[Row]:
+    """Yield training against bare `env.step` with the same seeds and actions, in turn."""
+    for name, overrides in SIMULATORS.items():
+        found = []
+        for _ in range(repeats):
+            run = assemble(config_of(*overrides))
+            updates, begun = 0, time.perf_counter()
+            for _ in train(run.collector, run.learner):
+                updates += 1
+                if (elapsed := time.perf_counter() - begun) > seconds:
+                    break
+            rate = run.learner.steps / elapsed
+            run.close()
+            bare = bare_rate(config_of(*overrides), updates)
+            found.append({"both": rate, "bare env.step": bare, "share of bare": rate / bare})
+        yield {"part": "simulators", "setting": name, **medians(found)}
+
+
+def bare_rate(config: RunConfig, updates: int) -> float:
+    """Return the steps per second of environments that repeat so many updates of a training."""
+    run = assemble(config)
+    rollout: Any = run.collector._rollout
+    rollout.bank = recorded = Recorded(rollout.bank)
+    for _ in zip(range(updates), train(run.collector, run.learner), strict=False):
         pass
-    seconds = time.perf_counter() - begun
-    pack.close()
-    return sum(learner.steps for learner in pack.learners) / seconds
+    run.close()
+    space = run.env.spaces.action
+    envs = [run.env.make() for _ in range(config.num_envs)]
+    calls: list[tuple[int, int | None, Any]] = []
+    for row, seed, action in recorded.calls:
+        plain = None if action is None else int(action[0]) if action.dtype and space.shape == () else action
+        calls.append((row, seed, plain.astype(space.dtype) if isinstance(plain, np.ndarray) else plain))
+    steps, begun = 0, time.perf_counter()
+    for row, seed, action in calls:
+        if seed is None:
+            envs[row].step(action)
+            steps += 1
+        else:
+            envs[row].reset(seed=seed)
+    return steps / (time.perf_counter() - begun)
 
 
-def evaluation_rate(pack_configs: list[RunConfig]) -> float:
-    """Return evaluation episodes a second of an untrained pack."""
-    pack = assemble(pack_configs)
-    subjects = [Subject(config.seed, "final") for config in pack_configs]
-    begun = time.perf_counter()
-    pack.evaluator.evaluate(pack.stacked, subjects, 100, greedy=False)
-    seconds = time.perf_counter() - begun
-    pack.close()
-    return 100 * len(subjects) / seconds
+def module(seconds: float, repeats: int) -> Iterator[Row]:
+    """Yield the rate of a user's torch module on CartPole."""
+    own = Option(f"{SmallModule.__module__}.{SmallModule.__qualname__}", {})
+    config = replace(config_of("baseline=mean", *DROPPED), network=own)
+    found = [measure(assemble(config), seconds) for _ in range(repeats)]
+    yield {"part": "module", "setting": "a user's torch.nn.Module on CartPole, 16 x 128", **medians(found)}
 
 
-def whole_sweep(all_configs: list[RunConfig]) -> None:
-    """Run the sweep as the command does, and print its time and the recorder's."""
-    with tempfile.TemporaryDirectory() as folder:
-        tracking = replace(all_configs[0].tracking, uri=f"sqlite:///{folder}/mlflow.db")
-        jobs = [Job(replace(config, tracking=tracking), Path(folder) / str(i)) for i, config in enumerate(all_configs)]
-        begun, used = time.perf_counter(), time.process_time()
-        train_sweep(jobs, Path(folder), HERE, dict, Console(quiet=True))
-        wall, cpu = time.perf_counter() - begun, time.process_time() - used
-    recorder = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"\nwhole sweep of {len(jobs)} runs, training to recorded: {wall:.1f} s; trainer's CPU {cpu:.1f} s, "
-          f"recorder's CPU beside it {recorder.ru_utime + recorder.ru_stime:.1f} s")  # fmt: skip
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEBIBYTE
-    print(f"peak memory: trainer {own:.0f} MiB, recorder {recorder.ru_maxrss / MEBIBYTE:.0f} MiB")
+def medians(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the median of each figure."""
+    return {name: statistics.median(row[name] for row in found) for name in found[0]}
+
+
+PARTS: Final = {"cartpole": cartpole, "tutorial": tutorial, "simulators": simulators, "module": module}
 
 
 def main() -> None:
-    """Print the table."""
+    """Print a line per setting."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    parser.add_argument("parts", nargs="*", metavar="PART")
     arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}; known are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    print(f"{'baseline':<15}{'packed, steps/s':>28}{'alone, steps/s':>17}{'ratio':>8}{'evaluation, episodes/s':>25}")
-    for baseline in BASELINES:
-        pack = configs(baseline, arguments.runs, arguments.overrides)
-        rates = sorted(training_rate(pack) for _ in range(arguments.repeats))
-        alone = training_rate(pack[:1])
-        median = statistics.median(rates)
-        span = f"{median:,.0f} [{rates[0]:,.0f}, {rates[-1]:,.0f}]"
-        print(
-            f"{baseline:<15}{span:>28}{alone:>17,.0f}{median / alone:>8.1f}{evaluation_rate(pack):>25,.0f}", flush=True
-        )
-    whole_sweep([config for baseline in BASELINES for config in configs(baseline, 8, arguments.overrides)])
+    for part in arguments.parts or PARTS:
+        for row in PARTS[part](arguments.seconds, arguments.repeats):
+            if arguments.json:
+                print(json.dumps(row), flush=True)
+                continue
+            figures = {name: value for name, value in row.items() if name not in ("part", "setting")}
+            told = (
+                f"{name} {value:,.0f}" if value >= 100 else f"{name} {value:.2f}" for name, value in figures.items()
+            )
+            print(f"{row['part']}: {row['setting']}: {', '.join(told)}", flush=True)
 
 
 if __name__ == "__main__":

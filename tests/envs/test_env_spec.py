@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from gymnasium import wrappers
 from gymnasium.wrappers.vector import NormalizeReward as NormalizeRewardOfVector
-
-import tests.probes  # noqa: F401 - registers the probes
 from pgexp.envs.dynamics.registry import DYNAMICS
 from pgexp.envs.slots import ArraySlots, GymnasiumSlots
+
+import tests.probes  # noqa: F401 - registers the probes
 from pgexp.envs.spec import EnvSpec, inspect
 from pgexp.envs.workers import WorkerSlots
 from pgexp.functional.spaces import ActionSpace

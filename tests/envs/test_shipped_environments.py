@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-
 from pgexp.envs.slots import Slots, Transition
+
 from pgexp.envs.spec import EnvSpec, inspect
 from pgexp.envs.wrappers import Wrap
 from pgexp.functional.arrays import Actions

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from pgexp.envs.slots import GymnasiumSlots, Slots
 
 import tests.probes  # noqa: F401 - registers the probes
 from pgexp.envs import worker
-from pgexp.envs.slots import GymnasiumSlots, Slots
 from pgexp.envs.spec import EnvSpec, inspect
 from pgexp.envs.workers import WorkerSlots
 from pgexp.schema.streams import integer
