@@ -63,6 +63,17 @@ def pytest_runtest_teardown() -> Generator[None, object, object]:
 
 
 @pytest.fixture(scope="session")
+def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store, which tests copy: to create one takes seconds. All pytest workers share it."""
+    from pgexp.storage.mlflow_client import connect  # one and a half seconds, only for tests that need a store
+
+    base = tmp_path_factory.getbasetemp()
+    database = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fresh store" / "mlflow.db"
+    connect(f"sqlite:///{database}")  # workers that call it at the same time create one database
+    return database
+
+
+@pytest.fixture(scope="session")
 def configured() -> Compose:
     """Return a function from overrides to the typed config."""
 

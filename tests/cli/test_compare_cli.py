@@ -11,7 +11,7 @@ from pgexp.cli.compare import MLFLOW_SETTINGS, main
 from pgexp.cli.selecting import Selection
 from pgexp.schema.names import FINAL_RETURN, TAG_SELECTED_FROM
 from pgexp.storage.record import Record, RunRecord, Tracking, write
-from tests.comparison.recorded import Recorded, fresh_store
+from tests.comparison.recorded import Recorded
 
 FILES = {"runs.csv", "metrics.parquet", "summary.csv"}
 FIGURES = {"learning_curves.pdf", "learning_curves-narrow.png", "intervals.svg", "intervals.csv"}
@@ -19,11 +19,6 @@ WRITTEN = (
     *("runs.csv", "metrics.parquet", "figures/learning_curves.{png,svg,pdf,csv}"),
     "figures/intervals-narrow.{png,svg,pdf}",
 )
-
-
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fresh_store(tmp_path_factory.mktemp("fresh"))
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +42,9 @@ def store(undrawn: None, drawn: Recorded) -> Recorded:
 
 
 @pytest.fixture
-def drawn(fresh: Path, folder: Path) -> Recorded:
+def drawn(fresh_store: Path, folder: Path) -> Recorded:
     """Two sweeps: an old one of one run, and a new one of two configurations with two seeds each."""
-    store = Recorded(fresh, folder)
+    store = Recorded(fresh_store, folder)
     store.sweep("0ld5eed")
     store.seed(0, 9.0, sweep="0ld5eed")
     store.sweep("abc123")
@@ -159,8 +154,8 @@ def test_all_compares_the_runs_of_every_sweep(
     assert "repeated by a newer run of the same seed: 1 of 5 runs" in capsys.readouterr().out
 
 
-def test_single_runs_are_compared_where_there_is_no_sweep(fresh: Path, folder: Path) -> None:
-    Recorded(fresh, folder).seed(0, 7.0)
+def test_single_runs_are_compared_where_there_is_no_sweep(fresh_store: Path, folder: Path) -> None:
+    Recorded(fresh_store, folder).seed(0, 7.0)
     assert main([]) == 0
     assert pd.read_csv(folder / "comparison" / "all" / "summary.csv")["iqm"].tolist() == [7]
 
@@ -259,9 +254,9 @@ def test_what_is_left_out_is_said(store: Recorded, folder: Path, capsys: pytest.
 
 
 def test_a_sweep_that_is_still_running_has_a_table_and_no_figure(
-    fresh: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+    fresh_store: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = Recorded(fresh, folder)
+    store = Recorded(fresh_store, folder)
     store.sweep("abc123")
     store.seed(0, sweep="abc123", status="RUNNING")
     assert main([]) == 0
@@ -304,8 +299,8 @@ def test_a_missing_store_is_refused_and_not_created(folder: Path, capsys: pytest
     assert files(folder) == set()
 
 
-def test_a_store_without_runs_is_refused(fresh: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copy(fresh, folder)
+def test_a_store_without_runs_is_refused(fresh_store: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(fresh_store, folder)
     assert "holds no runs to compare yet; train some, for example: pgexp -m" in refusal(capsys)
 
 
