@@ -40,6 +40,7 @@ def test_a_sink_on_a_fresh_store_follows_its_runs_to_the_end(make_record: MakeRe
     assert (record.folder / "sink.log").read_text() == ""
 
 
+@pytest.mark.slow
 def test_a_run_whose_parent_dies_is_marked_as_killed(single: Record) -> None:
     spool(single).append(Row(10, 0.1, 1_000, {"loss/policy": 1.0}))
     process = SinkProcess.start(single.folder)
