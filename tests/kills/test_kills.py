@@ -24,6 +24,8 @@ from pgexp.execution.commanding import COMMAND_FILE
 from tests.kills.commands import SAID, Whom, ended, kill, started
 from tests.kills.contents import differences, hit, of_folder, of_store
 
+pytestmark = pytest.mark.slow
+
 SWEEPS = int(os.environ.get("PGEXP_KILLED_SWEEPS", "2"))
 KILLS = 5  # of each
 LATE = 0.8  # the share of commands that are let come to their training before the first

@@ -83,7 +83,6 @@ def test_the_archive_depends_on_the_code_alone(user: Path) -> None:
     assert archives[0] == archives[1]
 
 
-@pytest.mark.slow
 def test_the_archive_can_be_imported_from(user: Path, tmp_path: Path) -> None:
     (user / "sized" / "tables.py").write_text("from .deep import numbers\n")
     code.write(code.collect(frozenset({"sized.layers"})), tmp_path / "run")
