@@ -12,6 +12,7 @@ from pgexp.cli.selecting import Selection
 from pgexp.schema.names import FINAL_RETURN, TAG_SELECTED_FROM
 from pgexp.storage.record import Record, RunRecord, Tracking, write
 from tests.comparison.recorded import Recorded
+from tests.tiers import tiered
 
 FILES = {"runs.csv", "metrics.parquet", "summary.csv"}
 FIGURES = {"learning_curves.pdf", "learning_curves-narrow.png", "intervals.svg", "intervals.csv"}
@@ -146,6 +147,7 @@ def test_runs_are_named_by_their_ids(store: Recorded, folder: Path, capsys: pyte
     assert "0000" in refusal(capsys, "--runs", "0000")
 
 
+@pytest.mark.slow
 def test_all_compares_the_runs_of_every_sweep(
     store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,6 +162,7 @@ def test_single_runs_are_compared_where_there_is_no_sweep(fresh_store: Path, fol
     assert pd.read_csv(folder / "comparison" / "all" / "summary.csv")["iqm"].tolist() == [7]
 
 
+@pytest.mark.slow
 def test_a_threshold_can_be_given(store: Recorded, folder: Path) -> None:
     assert main(["--threshold", "205"]) == 0
     summary = pd.read_csv(folder / "comparison" / "abc123" / "summary.csv")
@@ -191,7 +194,7 @@ def test_what_a_folder_alone_knows_is_reported_and_not_logged(
     assert "The report is not logged in MLflow: no store knows these runs." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("which", [["--all"], ["--runs"], ["0ld"]])
+@pytest.mark.parametrize("which", tiered([["--all"], ["--runs"], ["0ld"]], lambda which: which == ["--all"]))
 def test_only_sweeps_that_are_named_hold_the_report(
     which: list[str], store: Recorded, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,7 +205,9 @@ def test_only_sweeps_that_are_named_hold_the_report(
     assert told.endswith("of the run of sweep 0ld5eed." if which == ["0ld"] else "holds one.")
 
 
-@pytest.mark.parametrize(("code", "compared"), [(0, True), (1, True), (2, False), (130, False)])
+@pytest.mark.parametrize(
+    ("code", "compared"), tiered([(0, True), (1, True), (2, False), (130, False)], lambda case: case[0] in (1, 2))
+)
 def test_fresh_seeds_are_compared_once_they_are_trained(
     code: int, compared: bool, store: Recorded, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,11 +276,13 @@ def test_a_reference_can_be_named(store: Recorded, folder: Path, capsys: pytest.
     assert "the nearest here are baseline=value" in refusal(capsys, "--reference", "baseline=valu")
 
 
+@pytest.mark.slow
 def test_a_level_tells_collapsed_runs(store: Recorded, folder: Path) -> None:
     assert main(["--collapsed", "400"]) == 0
     assert pd.read_csv(folder / "comparison" / "abc123" / "summary.csv")["collapsed"].tolist() == [1, 0]
 
 
+@pytest.mark.slow
 def test_environments_are_averaged(store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for baseline, score in {"none": -100.0, "value": -80.0}.items():
         params = {"env.id": "Acrobot-v1", "baseline": baseline}
@@ -288,6 +295,7 @@ def test_environments_are_averaged(store: Recorded, folder: Path, capsys: pytest
     assert "gone.csv can't be read" in refusal(capsys, "--scale", "gone.csv")
 
 
+@pytest.mark.slow
 def test_configurations_without_a_curve_are_named(store: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     store.seed(0, 1.0, name="short", sweep="abc123", columns={"steps": [1], "loss/policy": [0.0]})
     assert main([]) == 0
@@ -368,6 +376,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert out.endswith("loaded: []\n")
 
 
+@pytest.mark.slow
 def test_comparing_never_loads_torch(store: Recorded) -> None:
     script = (
         "import sys\nfrom pgexp.cli.compare import main\nassert main(['0ld']) == 0\nassert 'torch' not in sys.modules"

@@ -239,6 +239,7 @@ def test_a_sweep_is_named_by_its_id(folder: Path, told: Callable[..., list[str]]
     assert told(sweep, "--all", "--sample", "1")[-1] == "1 of 1 runs identical"
 
 
+@pytest.mark.slow
 def test_the_recorded_settings_are_set_before_anything_loads(folder: Path, told: Callable[..., list[str]]) -> None:
     """In a process of its own, since NumPy has read its settings here; this one concerns convolutions alone."""
     path = folder / "run" / "provenance" / "machine.json"
