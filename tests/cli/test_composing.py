@@ -87,7 +87,7 @@ def taken(folder: Path) -> Mapping[str, bytes]:
     return files
 
 
-@pytest.mark.parametrize("choices", tiered([2, 10], lambda choices: choices == 2))
+@pytest.mark.parametrize("choices", tiered([1, 10], lambda choices: choices == 1))
 def test_random_jobs_are_planned_as_hydra_composes_and_runs_them(sweep: Sweep, choices: int) -> None:
     composer, folders = Composer(sweep.loader, sweep.master), JobFolders(sweep.context)
     right = 0
@@ -104,7 +104,7 @@ def test_random_jobs_are_planned_as_hydra_composes_and_runs_them(sweep: Sweep, c
         assert repr(found.outcome) == repr(expected[1].outcome), lines  # of a NaN, too
         assert found.files == expected[1].files, lines
         assert set(found.files) == {".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"}
-    assert right > 2.5 * choices
+    assert right >= 2.5 * choices
 
 
 def tried(work: Callable[[], T]) -> tuple[T | None, str]:

@@ -65,6 +65,7 @@ def test_what_would_break_the_line_or_the_terminal_is_told_as_python_writes_it(l
     assert said.startswith(r"dtype=[a\nb\x1b[2J\udc80\u202e: can't be read ")
 
 
+@pytest.mark.slow
 def test_a_value_without_end_is_shortened(light: Server, tmp_path: Path) -> None:
     assert len(light.run(tmp_path, f"dtype={'x' * 100_000}").mistake) < 2100
 

@@ -73,6 +73,7 @@ def test_the_comparison_shows_all_seeds(folder: Path, tmp_path: Path) -> None:
     assert [line.split()[2] for line in answer.out.splitlines() if line.startswith("CartPole-v1 mean ")] == ["3"]
 
 
+@pytest.mark.slow
 def test_a_sweep_of_which_all_has_finished_trains_nothing(again: Called) -> None:
     answer, record = again("baseline=mean", "seed=1,2", LOOKS)
     assert answer.code == 0

@@ -31,7 +31,7 @@ LINES = (
 
 @pytest.mark.parametrize(
     ("line", "mistake"),
-    tiered(product(LINES, [EARLY, LATE]), lambda case: case in (("", EARLY), ("", LATE), ("-m seed=1,2", LATE))),
+    tiered(product(LINES, [EARLY, LATE]), lambda case: case in (("", EARLY), ("-m seed=1,2", LATE))),
 )
 def test_a_refused_command_leaves_nothing(ready: Server, tmp_path: Path, line: str, mistake: str) -> None:
     assert ready.run(tmp_path, *line.split(), mistake).code == 2
@@ -79,8 +79,16 @@ def test_a_folder_that_another_made_at_the_same_time_stays(tmp_path: Path, monke
     assert standing(tmp_path) == {"run": None}
 
 
-@pytest.mark.parametrize("line", ["hydra.run.dir=DIR/0", "hydra.run.dir=DIR", "-m seed=7 hydra.sweep.dir=DIR",
-                                  "-m seed=7 hydra.sweep.dir=DIR hydra.sweep.subdir=other"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    tiered(
+        [
+            *("hydra.run.dir=DIR/0", "hydra.run.dir=DIR", "-m seed=7 hydra.sweep.dir=DIR"),
+            "-m seed=7 hydra.sweep.dir=DIR hydra.sweep.subdir=other",
+        ],
+        lambda line: line == "hydra.run.dir=DIR/0",
+    ),
+)
 def test_a_recorded_folder_is_kept_as_it_is(sweep: Done, ready: Server, line: str) -> None:
     folder = str(sweep.output.relative_to(sweep.folder))
     before = standing(sweep.folder)
@@ -101,7 +109,7 @@ def test_a_command_that_recorded_keeps_what_it_made(ready: Server, workplace: Ca
     "subdir",
     tiered(
         ["..", "../x", "a/../../x", "/tmp/x", "${seed}/../../x", "${hydra.sweep.dir}/../../../x"],
-        lambda subdir: subdir in ("..", "/tmp/x"),
+        lambda subdir: subdir == "../x",
     ),
 )
 def test_a_run_s_folder_is_below_its_sweep_s(ready: Server, tmp_path: Path, subdir: str) -> None:
