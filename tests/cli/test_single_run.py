@@ -221,7 +221,6 @@ def test_mlflow_keeps_the_files_worth_keeping(single: Done) -> None:
     }
 
 
-@pytest.mark.slow
 def test_a_second_run_in_the_same_folder_is_refused_and_leaves_the_first_as_it_was(ready: Server, own: Path) -> None:
     (own / "file").touch()
     line = (*CLOCK, "budget.steps=32", "hydra.run.dir=run", "tracking.uri=sqlite:///file/mlflow.db")

@@ -79,16 +79,9 @@ def test_a_folder_that_another_made_at_the_same_time_stays(tmp_path: Path, monke
     assert standing(tmp_path) == {"run": None}
 
 
-@pytest.mark.parametrize(
-    "line",
-    tiered(
-        [
-            *("hydra.run.dir=DIR/0", "hydra.run.dir=DIR", "-m seed=7 hydra.sweep.dir=DIR"),
-            "-m seed=7 hydra.sweep.dir=DIR hydra.sweep.subdir=other",
-        ],
-        lambda line: line == "hydra.run.dir=DIR/0",
-    ),
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("line", ["hydra.run.dir=DIR/0", "hydra.run.dir=DIR", "-m seed=7 hydra.sweep.dir=DIR",
+                                  "-m seed=7 hydra.sweep.dir=DIR hydra.sweep.subdir=other"])  # fmt: skip
 def test_a_recorded_folder_is_kept_as_it_is(sweep: Done, ready: Server, line: str) -> None:
     folder = str(sweep.output.relative_to(sweep.folder))
     before = standing(sweep.folder)
