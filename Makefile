@@ -1,5 +1,6 @@
-# make sweep   trains the default sweep and prints its comparison      make test   checks everything
-# make ui      opens the MLflow UI on what was recorded                make lock   renews requirements.lock
+# make sweep   trains the default sweep and prints its comparison      make test   lint and the fast tests, 4 minutes
+# make ui      opens the MLflow UI on what was recorded                make test-all   lint and all tests, 20 minutes
+# make lock    renews requirements.lock                                make lint   ruff and mypy
 # make study   four baselines on CartPole, 20 seeds each               make bench  measures throughput
 # make learning  what the shipped experiments reach, 10 seeds each
 # make corridor  figures 13.1 and 13.2 of Sutton & Barto, 100 seeds a curve, held to a simulation
@@ -13,7 +14,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: sweep study learning coverage comparing corridor exactness kills fuzz servers serving workers test bench ui lock
+.PHONY: sweep study learning coverage comparing corridor exactness kills fuzz servers serving workers \
+	lint test test-all bench ui lock
 
 sweep: $(INSTALLED)
 	$(BIN)/pgexp -m baseline=none,mean,value seed='range(10)'
@@ -42,28 +44,33 @@ corridor: $(INSTALLED)
 	$(BIN)/python -m analysis.sutton_barto_13.comparison
 
 exactness: $(INSTALLED)
-	PGEXP_EXACTNESS_EPISODES=100000 $(BIN)/pytest -n 2 tests/exactness
+	PGEXP_TEST_SECONDS=7200 PGEXP_EXACTNESS_EPISODES=100000 $(BIN)/pytest -n 2 tests/exactness
 
 kills: $(INSTALLED)
-	PGEXP_KILLED_SWEEPS=60 $(BIN)/pytest -s tests/kills
+	PGEXP_TEST_SECONDS=7200 PGEXP_KILLED_SWEEPS=60 $(BIN)/pytest -s tests/kills
 
 fuzz: $(INSTALLED)
-	PGEXP_FUZZ_EXAMPLES=2000 $(BIN)/pytest -n 2 tests/fuzz
+	PGEXP_TEST_SECONDS=7200 PGEXP_FUZZ_EXAMPLES=2000 $(BIN)/pytest -n 2 tests/fuzz
 
 servers: $(INSTALLED)
 	$(BIN)/pytest tests/servers
 
 serving: $(INSTALLED)
-	$(BIN)/pytest tests/serving/clean_environment.py
+	PGEXP_TEST_SECONDS=3600 $(BIN)/pytest tests/serving/clean_environment.py
 
 workers: $(INSTALLED)
 	$(BIN)/pytest tests/workers
 
-test: $(INSTALLED)
+lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder  # on two cores: many wait for processes, made once a file
+
+test: lint
+	$(BIN)/pytest -n 2 --dist loadscope -m "not slow"
+
+test-all: lint
+	$(BIN)/pytest -n 2 --dist loadscope
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.throughput

@@ -1,10 +1,13 @@
-"""What all tests share: the settings on which bits depend, and configs composed as the command composes them."""
+"""Fixtures and hooks of all tests: the settings on which bits depend, a time limit per test, and composed configs."""
 
 from pgexp.schema import determinism
 
 determinism.pin()
 
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,54 @@ torch.set_num_threads(1)
 
 Compose = Callable[..., RunConfig]
 CONF = Path(__file__).parents[1] / "conf"
+TIME_LIMIT = float(os.environ.get("PGEXP_TEST_SECONDS", "300"))  # per setup, call or teardown of a test
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Fail what runs longer, even if it waits for a process or a signal."""
+
+    def fail(*_: object) -> None:
+        pytest.fail(f"the test has not ended after {seconds:g} seconds")
+
+    handler = signal.signal(signal.SIGALRM, fail)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds, 5.0)  # again after 5 seconds, if clean-up code waits too
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def _limited() -> Generator[None, object, object]:
+    with time_limit(TIME_LIMIT):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    return (yield from _limited())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    return (yield from _limited())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    return (yield from _limited())
+
+
+@pytest.fixture(scope="session")
+def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store, which tests copy: to create one takes seconds. All pytest workers share it."""
+    from pgexp.storage.mlflow_client import connect  # one and a half seconds, only for tests that need a store
+
+    base = tmp_path_factory.getbasetemp()
+    database = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fresh store" / "mlflow.db"
+    connect(f"sqlite:///{database}")  # workers that call it at the same time create one database
+    return database
 
 
 @pytest.fixture(scope="session")

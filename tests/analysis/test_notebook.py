@@ -24,6 +24,7 @@ def outputs(cells):
     return [output for cell in cells for output in cell.outputs]
 
 
+@pytest.mark.slow
 def test_every_cell_runs_from_top_to_bottom_without_a_warning(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):

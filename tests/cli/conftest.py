@@ -8,7 +8,6 @@ import pytest
 
 from tests.cli.console import Answer, Server, shell
 from tests.cli.store import Store
-from tests.comparison.recorded import fresh_store
 
 # A user's environment whose steps can be told to do a deed, trained in batches of eight episodes of four steps.
 CLOCK = ("env.id=mine:Clock-v0", "network=linear", "evaluation.every=null", "evaluation.final_episodes=2")
@@ -65,13 +64,12 @@ def ready() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+def workplace(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Callable[[], Path]:
     """Makes working folders, each with a store and with a user's own module and config folder."""
-    fresh = fresh_store(tmp_path_factory.mktemp("fresh"))  # it takes seconds
 
     def made() -> Path:
         folder = shutil.copytree(OWN, tmp_path_factory.mktemp("work"), dirs_exist_ok=True)
-        shutil.copy(fresh, folder)
+        shutil.copy(fresh_store, folder)
         return folder
 
     return made

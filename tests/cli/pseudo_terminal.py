@@ -4,9 +4,11 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,17 +33,19 @@ class PseudoTerminal:
 
     def read_until(self, told: str) -> None:
         """Read until something was told since the last call; fail where the command ends without."""
-        begun = len(self.raw)
+        begun, deadline = len(self.raw), time.monotonic() + LONGEST
         while told not in _CODES.sub("", self.raw[begun:]):
-            assert self._read(), f"it never told {told!r}: {self.text}"
+            assert self._read(deadline), f"it never told {told!r}: {self.text}"
 
     def read_to_end(self) -> int:
         """Read until the command has ended, and return its exit code."""
-        while self._read():
+        deadline = time.monotonic() + LONGEST
+        while self._read(deadline):
             pass
-        return self.process.wait()
+        return self.process.wait(LONGEST)
 
-    def _read(self) -> bool:
+    def _read(self, deadline: float) -> bool:
+        assert time.monotonic() < deadline, f"it has not ended after {LONGEST} seconds: {self.text}"
         assert select.select([self._screen], [], [], LONGEST)[0], f"it says nothing more: {self.text}"
         with suppress(OSError):  # which is how Linux tells that the other side is closed
             if part := os.read(self._screen, 1 << 16):
@@ -63,11 +67,17 @@ def in_terminal(folder: Path, module: str, *arguments: str, size: tuple[int, int
         stdout=side,
         stderr=side,
         env=environment | {"TERM": "xterm"},
+        preexec_fn=_accept_interrupts,
     )
     os.close(side)
     try:
         yield PseudoTerminal(screen, process)
     finally:
         process.kill()
-        process.wait()
+        process.wait(LONGEST)
         os.close(screen)
+
+
+def _accept_interrupts() -> None:
+    """Restore SIGINT's default action, which a shell without job control sets to "ignore" for background processes."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -4,8 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import CLOCK
 from tests.cli.store import Store
+
+pytestmark = pytest.mark.slow
 
 COMMANDS = 4
 

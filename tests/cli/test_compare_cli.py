@@ -11,7 +11,8 @@ from pgexp.cli.compare import MLFLOW_SETTINGS, main
 from pgexp.cli.selecting import Selection
 from pgexp.schema.names import FINAL_RETURN, TAG_SELECTED_FROM
 from pgexp.storage.record import Record, RunRecord, Tracking, write
-from tests.comparison.recorded import Recorded, fresh_store
+from tests.comparison.recorded import Recorded
+from tests.tiers import tiered
 
 FILES = {"runs.csv", "metrics.parquet", "summary.csv"}
 FIGURES = {"learning_curves.pdf", "learning_curves-narrow.png", "intervals.svg", "intervals.csv"}
@@ -19,11 +20,6 @@ WRITTEN = (
     *("runs.csv", "metrics.parquet", "figures/learning_curves.{png,svg,pdf,csv}"),
     "figures/intervals-narrow.{png,svg,pdf}",
 )
-
-
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fresh_store(tmp_path_factory.mktemp("fresh"))
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +43,9 @@ def store(undrawn: None, drawn: Recorded) -> Recorded:
 
 
 @pytest.fixture
-def drawn(fresh: Path, folder: Path) -> Recorded:
+def drawn(fresh_store: Path, folder: Path) -> Recorded:
     """Two sweeps: an old one of one run, and a new one of two configurations with two seeds each."""
-    store = Recorded(fresh, folder)
+    store = Recorded(fresh_store, folder)
     store.sweep("0ld5eed")
     store.seed(0, 9.0, sweep="0ld5eed")
     store.sweep("abc123")
@@ -151,6 +147,7 @@ def test_runs_are_named_by_their_ids(store: Recorded, folder: Path, capsys: pyte
     assert "0000" in refusal(capsys, "--runs", "0000")
 
 
+@pytest.mark.slow
 def test_all_compares_the_runs_of_every_sweep(
     store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,12 +156,13 @@ def test_all_compares_the_runs_of_every_sweep(
     assert "repeated by a newer run of the same seed: 1 of 5 runs" in capsys.readouterr().out
 
 
-def test_single_runs_are_compared_where_there_is_no_sweep(fresh: Path, folder: Path) -> None:
-    Recorded(fresh, folder).seed(0, 7.0)
+def test_single_runs_are_compared_where_there_is_no_sweep(fresh_store: Path, folder: Path) -> None:
+    Recorded(fresh_store, folder).seed(0, 7.0)
     assert main([]) == 0
     assert pd.read_csv(folder / "comparison" / "all" / "summary.csv")["iqm"].tolist() == [7]
 
 
+@pytest.mark.slow
 def test_a_threshold_can_be_given(store: Recorded, folder: Path) -> None:
     assert main(["--threshold", "205"]) == 0
     summary = pd.read_csv(folder / "comparison" / "abc123" / "summary.csv")
@@ -196,7 +194,7 @@ def test_what_a_folder_alone_knows_is_reported_and_not_logged(
     assert "The report is not logged in MLflow: no store knows these runs." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("which", [["--all"], ["--runs"], ["0ld"]])
+@pytest.mark.parametrize("which", tiered([["--all"], ["--runs"], ["0ld"]], lambda which: which == ["--all"]))
 def test_only_sweeps_that_are_named_hold_the_report(
     which: list[str], store: Recorded, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +205,9 @@ def test_only_sweeps_that_are_named_hold_the_report(
     assert told.endswith("of the run of sweep 0ld5eed." if which == ["0ld"] else "holds one.")
 
 
-@pytest.mark.parametrize(("code", "compared"), [(0, True), (1, True), (2, False), (130, False)])
+@pytest.mark.parametrize(
+    ("code", "compared"), tiered([(0, True), (1, True), (2, False), (130, False)], lambda case: case[0] in (1, 2))
+)
 def test_fresh_seeds_are_compared_once_they_are_trained(
     code: int, compared: bool, store: Recorded, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,9 +259,9 @@ def test_what_is_left_out_is_said(store: Recorded, folder: Path, capsys: pytest.
 
 
 def test_a_sweep_that_is_still_running_has_a_table_and_no_figure(
-    fresh: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+    fresh_store: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store = Recorded(fresh, folder)
+    store = Recorded(fresh_store, folder)
     store.sweep("abc123")
     store.seed(0, sweep="abc123", status="RUNNING")
     assert main([]) == 0
@@ -276,11 +276,13 @@ def test_a_reference_can_be_named(store: Recorded, folder: Path, capsys: pytest.
     assert "the nearest here are baseline=value" in refusal(capsys, "--reference", "baseline=valu")
 
 
+@pytest.mark.slow
 def test_a_level_tells_collapsed_runs(store: Recorded, folder: Path) -> None:
     assert main(["--collapsed", "400"]) == 0
     assert pd.read_csv(folder / "comparison" / "abc123" / "summary.csv")["collapsed"].tolist() == [1, 0]
 
 
+@pytest.mark.slow
 def test_environments_are_averaged(store: Recorded, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for baseline, score in {"none": -100.0, "value": -80.0}.items():
         params = {"env.id": "Acrobot-v1", "baseline": baseline}
@@ -293,6 +295,7 @@ def test_environments_are_averaged(store: Recorded, folder: Path, capsys: pytest
     assert "gone.csv can't be read" in refusal(capsys, "--scale", "gone.csv")
 
 
+@pytest.mark.slow
 def test_configurations_without_a_curve_are_named(store: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     store.seed(0, 1.0, name="short", sweep="abc123", columns={"steps": [1], "loss/policy": [0.0]})
     assert main([]) == 0
@@ -304,8 +307,8 @@ def test_a_missing_store_is_refused_and_not_created(folder: Path, capsys: pytest
     assert files(folder) == set()
 
 
-def test_a_store_without_runs_is_refused(fresh: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copy(fresh, folder)
+def test_a_store_without_runs_is_refused(fresh_store: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(fresh_store, folder)
     assert "holds no runs to compare yet; train some, for example: pgexp -m" in refusal(capsys)
 
 
@@ -373,6 +376,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert out.endswith("loaded: []\n")
 
 
+@pytest.mark.slow
 def test_comparing_never_loads_torch(store: Recorded) -> None:
     script = (
         "import sys\nfrom pgexp.cli.compare import main\nassert main(['0ld']) == 0\nassert 'torch' not in sys.modules"

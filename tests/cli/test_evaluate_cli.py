@@ -271,6 +271,7 @@ def test_a_window_shows_the_episodes_one_after_another(
     ]
 
 
+@pytest.mark.slow
 def test_a_user_s_own_environment_is_found_in_the_working_folder(
     configured: Compose, place: Path, tmp_path: Path
 ) -> None:

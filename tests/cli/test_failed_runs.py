@@ -26,6 +26,7 @@ def diverged(ready: Server, workplace: Callable[[], Path]) -> Done:
     return Done(folder, ready.run(folder, "-m", *CLOCK, *deed, "seed=0,1,2", "budget.steps=96"))
 
 
+@pytest.mark.slow
 def test_an_environment_that_raises_ends_the_command_with_its_traceback_and_a_sentence(raised: Done) -> None:
     assert raised.answer.code == 1
     title, *lines, error = raised.answer.err.splitlines()
@@ -38,6 +39,7 @@ def test_an_environment_that_raises_ends_the_command_with_its_traceback_and_a_se
     assert (raised.output / "error.txt").read_text() == raised.answer.err
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_ends_the_command_with_a_sentence(ready: Server, workplace: Callable[[], Path]) -> None:
     folder = workplace()
     answer = ready.run(folder, *CLOCK, "hydra.run.dir=run", "budget.steps=100000", file_size=600_000)
@@ -51,6 +53,7 @@ def test_a_disk_that_is_full_ends_the_command_with_a_sentence(ready: Server, wor
     assert not [*(folder / "run").rglob(".*.[0-9]*")]
 
 
+@pytest.mark.slow
 def test_an_environment_that_raises_fails_the_run_with_its_reason(raised: Done) -> None:
     (run,) = raised.store.runs.values()
     assert run.info.status == "FAILED"

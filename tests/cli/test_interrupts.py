@@ -63,16 +63,19 @@ def test_mlflow_knows_that_a_run_was_interrupted(single: Done) -> None:
     assert not any(path.startswith("policy/") for path in kept)  # it has not come to one
 
 
+@pytest.mark.slow
 def test_a_terminated_sweep_says_so_in_a_line(sweep: Done) -> None:
     assert (sweep.answer.code, sweep.answer.err) == (130, TOLD)
 
 
+@pytest.mark.slow
 def test_a_terminated_sweep_keeps_the_packs_that_were_done(sweep: Done) -> None:
     for number in (0, 1):
         assert trained_steps(sweep.job(number)) == [32, 64, 96, 128, 160, 160]
         assert end(sweep.job(number)).status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_a_terminated_sweep_keeps_what_the_pack_in_training_had(sweep: Done) -> None:
     for number in (2, 3):
         assert trained_steps(sweep.job(number)) == [32, 64, 96]
@@ -81,12 +84,14 @@ def test_a_terminated_sweep_keeps_what_the_pack_in_training_had(sweep: Done) -> 
         assert not (sweep.job(number) / "policy").exists()
 
 
+@pytest.mark.slow
 def test_a_terminated_sweep_has_nothing_of_the_packs_after(sweep: Done) -> None:
     for number in (4, 5):
         assert not (sweep.job(number) / "rows.jsonl").exists()
         assert not (sweep.job(number) / "checkpoint").exists()
 
 
+@pytest.mark.slow
 def test_mlflow_knows_what_of_a_sweep_was_done_when_it_was_terminated(sweep: Done) -> None:
     statuses = {"none": "FINISHED", "SIGTERM": "KILLED", "later": "KILLED"}
     runs = {f"deed={deed} seed={seed}": status for deed, status in statuses.items() for seed in (0, 1)}

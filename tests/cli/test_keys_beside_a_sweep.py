@@ -25,6 +25,7 @@ def test_what_is_set_beside_a_swept_option_is_swept_with_it(given: str, expected
     assert of_each_job(["-m", *given.split(" ")]) == ["-m", *expected.split(" ")]
 
 
+@pytest.mark.slow
 def test_each_job_has_the_key(ready: Server, tmp_path: Path) -> None:
     short = ("budget.steps=100", "evaluation.every=null", "evaluation.final_episodes=1")
     answer = ready.run(tmp_path, "-m", "optimizer=sgd,rmsprop", "optimizer.momentum=0.5", *short)

@@ -1,6 +1,7 @@
 """A sweep from its values to its jobs: the grid of them, and what the launcher hands on to be trained."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from pgexp.storage.record import Record, Tracking
 from pgexp.storage.sink import SinkState
 from pgexp.storage.spool import End
 from tests.cli.begun_sweeps import Sweep, begun
+from tests.tiers import tiered
 
 
 @pytest.fixture
@@ -120,15 +122,17 @@ def small(tmp_path: Path) -> Iterator[Sweep]:
         yield sweep
 
 
-@pytest.mark.parametrize("size", [None, 1, 4, 100])
-@pytest.mark.parametrize("params", [None, {"seed": "range(3)", "optimizer.lr": "0.1,0.2"}])
+PARAMS = {"seed": "range(3)", "optimizer.lr": "0.1,0.2"}
+LINES = (
+    "baseline=none,mean; seed=1,2",
+    "network.widths=[1,2],[3]; +env.kwargs.g=choice('a b',c); ~budget.steps; dtype=float64",
+    "baseline=glob(m*); optimizer.lr=range(0,1,0.25)",
+)
+FAST = ((LINES[0], PARAMS, 4), (LINES[1], None, None), (LINES[2], None, 1))
+
+
 @pytest.mark.parametrize(
-    "line",
-    [
-        "baseline=none,mean; seed=1,2",
-        "network.widths=[1,2],[3]; +env.kwargs.g=choice('a b',c); ~budget.steps; dtype=float64",
-        "baseline=glob(m*); optimizer.lr=range(0,1,0.25)",
-    ],
+    ("line", "params", "size"), tiered(product(LINES, [None, PARAMS], [None, 1, 4, 100]), FAST.__contains__)
 )
 def test_the_grid_is_that_of_hydra_s_basic_sweeper(
     small: Sweep, size: int | None, params: dict[str, str] | None, line: str

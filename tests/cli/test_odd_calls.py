@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.console import LONGEST, SCRIPTS, Server, shell
+from tests.tiers import tiered
 
 C_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 TINY = ("env=frozenlake", "network=linear", "baseline=none", "budget.steps=8", "evaluation.final_episodes=1")
@@ -64,10 +65,12 @@ def test_what_would_break_the_line_or_the_terminal_is_told_as_python_writes_it(l
     assert said.startswith(r"dtype=[a\nb\x1b[2J\udc80\u202e: can't be read ")
 
 
+@pytest.mark.slow
 def test_a_value_without_end_is_shortened(light: Server, tmp_path: Path) -> None:
     assert len(light.run(tmp_path, f"dtype={'x' * 100_000}").mistake) < 2100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["pgexp $'dtype=\\xff\\xfe'", "pgexp $'\\xff=1'", "pgexp-compare $'\\xff'",
                                   "pgexp --config-dir $'\\xff'", "pgexp-compare --uri $'sqlite:///\\xff'"])  # fmt: skip
 @pytest.mark.parametrize("locale", [{}, C_LOCALE])
@@ -78,6 +81,7 @@ def test_bytes_that_are_no_text_are_told(line: str, locale: dict[str, str], tmp_
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streams", ["1>&-", "0<&- 1>&- 2>&-"])
 def test_a_run_is_trained_without_some_stream(streams: str, work: Path) -> None:
     done = script(work, f"pgexp hydra.run.dir=run {' '.join(TINY)} {streams}")
@@ -90,19 +94,27 @@ def test_a_mistake_is_a_mistake_though_nobody_hears_of_it(line: str, tmp_path: P
     assert script(tmp_path, f"pgexp {line}").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_when_its_reader_leaves(work: Path) -> None:
     done = script(work, f"pgexp -m seed=1,2 hydra.sweep.dir=sweep {' '.join(TINY)} | true; exit ${{PIPESTATUS[0]}}")
     assert (done.returncode, done.stderr) == (0, b"")
     assert (work / "sweep" / "1" / "metrics.parquet").is_file()
 
 
-@pytest.mark.parametrize("command", ["pgexp --help", "pgexp --cfg job", "pgexp --info", "pgexp-compare --help"])
+@pytest.mark.parametrize(
+    "command",
+    tiered(
+        ["pgexp --help", "pgexp --cfg job", "pgexp --info", "pgexp-compare --help"],
+        lambda command: command == "pgexp --cfg job",
+    ),
+)
 def test_a_reader_may_leave(command: str, tmp_path: Path) -> None:
     done = script(tmp_path, f"{command} | head -c 1; exit ${{PIPESTATUS[0]}}")
     assert done.stderr == b""
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_folder_s_name_may_be_beyond_the_terminal_s_letters(work: Path) -> None:
     done = script(work, f"mkdir é; pgexp 'hydra.run.dir=\"é/run\"' {' '.join(TINY)}", {"LC_ALL": "C"})
     assert (done.returncode, done.stderr) == (0, b"")
@@ -114,7 +126,10 @@ def test_no_colour_is_no_colour(tmp_path: Path) -> None:
     assert b"\x1b" not in answer.stderr
 
 
-@pytest.mark.parametrize("place", ["file/run", "/proc/run", "n" * 300, "/dev/null", "/dev/null/run"])
+@pytest.mark.parametrize(
+    "place",
+    tiered(["file/run", "/proc/run", "n" * 300, "/dev/null", "/dev/null/run"], lambda place: place == "file/run"),
+)
 def test_a_folder_that_cannot_be_made_is_told(light: Server, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("a file")
     said = light.run(tmp_path, f"hydra.run.dir={place}").mistake

@@ -11,6 +11,7 @@ import yaml
 from tests.cli.conftest import SHORT, Done
 from tests.cli.console import Answer, Server
 from tests.cli.searches import study_of
+from tests.tiers import tiered
 
 RATES = ("optimizer.lr=tag(log, interval(1e-3, 1e-1))", "baseline=none,mean", "seed=1,2")
 SEARCH = ("-m", "hydra/sweeper=optuna", *RATES, *SHORT)
@@ -91,6 +92,7 @@ def test_its_runs_stand_in_one_sweep(found: Done) -> None:
     assert [run.data.tags["pgexp.role"] for run in found.store.runs.values()].count("run") == 6
 
 
+@pytest.mark.slow
 def test_all_generations_stand_in_one_record(workplace: Callable[[], Path], ready: Server) -> None:
     folder = workplace()
     words = ("hydra.sweeper.trials=3", "hydra.sweeper.generation=2")
@@ -108,7 +110,7 @@ def test_an_experiment_s_file_may_say_what_is_searched(own: Path, ready: Server)
     assert answer.mistake == "algorithm.gamma: given 2.0; must be a number at least 0 and at most 1"
 
 
-@pytest.mark.parametrize("words", MISTAKES)
+@pytest.mark.parametrize("words", tiered(MISTAKES, [*MISTAKES][::4].__contains__))
 def test_a_mistake_is_told_before_anything_is_trained_and_leaves_nothing(
     light: Server, tmp_path: Path, words: str
 ) -> None:
@@ -118,6 +120,7 @@ def test_a_mistake_is_told_before_anything_is_trained_and_leaves_nothing(
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.slow
 def test_a_job_that_is_refused_later_leaves_nothing(ready: Server, own: Path) -> None:
     words = ("baseline=leave_one_out_per_step,mean", "algorithm.credit=total_return,reward_to_go")
     answer = ready.run(own, "-m", "hydra/sweeper=optuna", *words)

@@ -3,6 +3,7 @@
 import itertools
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from optuna.trial import TrialState
 from pgexp.schema.errors import ConfigError
 from pgexp.storage.locking import held
 from tests.cli.searches import Calculator, Values, quadratic, searched
+from tests.tiers import tiered
 
 LOWEST = "sweep.objective.direction=minimize"
 SMALL = ("x=interval(0,10)", "k=a,b", "seed=0,1", LOWEST, "hydra.sweeper.trials=6", "hydra.sweeper.generation=2",
@@ -97,8 +99,10 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return left
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
-@pytest.mark.parametrize("generation", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("sampler", "generation"),
+    tiered(product(["tpe", "random", "grid"], [0, 1, 2]), lambda case: case in (("tpe", 1), ("grid", 2))),
+)
 def test_a_generation_that_was_cut_off_is_trained_again(tmp_path: Path, sampler: str, generation: int) -> None:
     words = ("x=range(0,30,step=5)", "k=a,b", "hydra.sweeper.trials=6", f"hydra.sweeper.sampler={sampler}",
              "hydra.sweeper.generation=2")  # fmt: skip
@@ -111,6 +115,7 @@ def test_a_generation_that_was_cut_off_is_trained_again(tmp_path: Path, sampler:
     assert rest.first == [0, 2, 4][: len(rest.calls)]
 
 
+@pytest.mark.slow
 def test_a_sequence_s_points_are_not_lost(tmp_path: Path) -> None:
     words = (*SMALL[:-1], "hydra.sweeper.sampler=qmc")
     stopped = Stopping(1)
@@ -121,6 +126,16 @@ def test_a_sequence_s_points_are_not_lost(tmp_path: Path) -> None:
     assert [*stopped.calls, *rest.calls] == whole.calls
 
 
+@pytest.mark.parametrize("write", [0, 11])  # the first, and one amid the second generation
+def test_a_search_that_is_killed_at_a_write_and_called_again_ends_as_undisturbed(
+    tmp_path: Path, undisturbed: Trials, writes: list[int], write: int
+) -> None:
+    RDBStorage(f"sqlite:///{tmp_path / 'studies.db'}")  # the tables, which take longer than the search
+    assert killed_at(write, writes, tmp_path)
+    assert ended(f"sqlite:///{tmp_path / str(write) / 'studies.db'}") == undisturbed[:4]
+
+
+@pytest.mark.slow
 def test_a_search_that_is_killed_at_any_write_and_called_again_ends_as_undisturbed(
     tmp_path: Path, undisturbed: Trials, writes: list[int]
 ) -> None:
@@ -130,6 +145,7 @@ def test_a_search_that_is_killed_at_any_write_and_called_again_ends_as_undisturb
         assert ended(f"sqlite:///{folder / 'studies.db'}") == undisturbed[:4], folder
 
 
+@pytest.mark.slow
 def test_a_search_that_is_killed_while_it_goes_on_ends_as_undisturbed(
     tmp_path: Path, undisturbed: Trials, writes: list[int]
 ) -> None:
@@ -142,18 +158,22 @@ def test_a_search_that_is_killed_while_it_goes_on_ends_as_undisturbed(
 
 def killed_at_each(writes: list[int], origin: Path) -> int:
     """Go on with copies of a study, each killed at another write, and again to the end. Return how many there are."""
-    for number in itertools.count():
-        folder = origin / str(number)
-        folder.mkdir()
-        shutil.copy(origin / "studies.db", folder)
-        writes[0] = number
-        try:
-            searched(folder, *FOUR, at(folder))
-            return number
-        except KilledError:
-            writes[0] = MANY
+    return next(number for number in itertools.count() if not killed_at(number, writes, origin))
+
+
+def killed_at(number: int, writes: list[int], origin: Path) -> bool:
+    """Resume a copy of a study, killed at a write, and again to the end. Return whether there is such a write."""
+    folder = origin / str(number)
+    folder.mkdir()
+    shutil.copy(origin / "studies.db", folder)
+    writes[0] = number
+    try:
         searched(folder, *FOUR, at(folder))
-    raise AssertionError
+    except KilledError:
+        writes[0] = MANY
+        searched(folder, *FOUR, at(folder))
+        return True
+    return False
 
 
 def test_a_search_that_is_killed_again_and_again_comes_to_its_end(tmp_path: Path, undisturbed: Trials) -> None:
@@ -182,7 +202,10 @@ def test_failed_trials_count_and_are_not_run_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    ["x=interval(0,11)", "seed=0,2", "budget.steps=5", "sweep.objective.metric=train/return_mean", "env=acrobot"],
+    tiered(
+        ["x=interval(0,11)", "seed=0,2", "budget.steps=5", "sweep.objective.metric=train/return_mean", "env=acrobot"],
+        lambda other: other == "x=interval(0,11)",
+    ),
 )
 def test_another_search_in_the_same_storage_is_another_study(tmp_path: Path, other: str) -> None:
     searched(tmp_path, *SMALL, at(tmp_path))
@@ -197,23 +220,29 @@ def test_what_decides_no_number_makes_no_other_study(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("other", "said"),
-    [
-        (
-            "sweep.objective.direction=maximize",
-            "sweep.objective.direction: the study mine has minimize, and this search maximize; ",
-        ),
-        ("seed=0,2", "seed: the study mine has ['0', '1'], and this search ['0', '2']; "),
-        ("budget.steps=5", "budget.steps: the study mine has 200000, and this search 5; "),
-        ("k=a,b,c", "k: the study has CategoricalDistribution(choices=('a', 'b')); only the ends "),
-        ("x=range(9)", "x: the study has FloatDistribution(high=10.0, log=False, low=0.0, step=None); only the ends "),
-        ("k=a", "k: is not searched here; "),
-        ("k=choice(a)", "k: the study mine has none, and this search a; "),
-        (
-            "hydra.sweeper.sampler=grid",
-            "hydra.sweeper.sampler: the study mine has another than grid, and this search grid; ",
-        ),
-        ("y=1,2", "y: is searched here, and not in the study; "),
-    ],
+    tiered(
+        [
+            (
+                "sweep.objective.direction=maximize",
+                "sweep.objective.direction: the study mine has minimize, and this search maximize; ",
+            ),
+            ("seed=0,2", "seed: the study mine has ['0', '1'], and this search ['0', '2']; "),
+            ("budget.steps=5", "budget.steps: the study mine has 200000, and this search 5; "),
+            ("k=a,b,c", "k: the study has CategoricalDistribution(choices=('a', 'b')); only the ends "),
+            (
+                "x=range(9)",
+                "x: the study has FloatDistribution(high=10.0, log=False, low=0.0, step=None); only the ends ",
+            ),
+            ("k=a", "k: is not searched here; "),
+            ("k=choice(a)", "k: the study mine has none, and this search a; "),
+            (
+                "hydra.sweeper.sampler=grid",
+                "hydra.sweeper.sampler: the study mine has another than grid, and this search grid; ",
+            ),
+            ("y=1,2", "y: is searched here, and not in the study; "),
+        ],
+        lambda case: case[0] in ("seed=0,2", "k=a,b,c"),
+    ),
 )
 def test_a_named_study_of_another_search_is_refused(tmp_path: Path, other: str, said: str) -> None:
     searched(tmp_path, *SMALL, at(tmp_path), "hydra.sweeper.study=mine")

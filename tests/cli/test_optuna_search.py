@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from pgexp.schema.errors import ConfigError
 from tests.cli.searches import Calculator, Values, quadratic, searched, study_of
+from tests.tiers import tiered
 
 LOWEST = "sweep.objective.direction=minimize"
 X = "x=interval(0,10)"
@@ -38,6 +39,7 @@ def test_generations_are_launched_one_after_another_and_the_last_is_what_is_left
     assert search.first == [0, 6, 12]
 
 
+@pytest.mark.slow
 def test_there_are_forty_trials_of_ten_at_once_unless_it_is_said(tmp_path: Path) -> None:
     search = searched(tmp_path, "x=range(100)", "hydra.sweeper.sampler=random")
     assert [len(call) for call in search.calls] == [10, 10, 10, 10]
@@ -69,6 +71,7 @@ def test_the_best_is_the_least_or_the_greatest_as_the_objective_says(
     assert found == {"name": "optuna", "best_params": {"x": best}, "best_value": (best - 3) ** 2}
 
 
+@pytest.mark.slow
 def test_tpe_comes_nearer_than_chance(tmp_path: Path) -> None:
     words = (X, LOWEST, "hydra.sweeper.trials=40", "hydra.sweeper.generation=5")
     found = {}
@@ -78,7 +81,9 @@ def test_tpe_comes_nearer_than_chance(tmp_path: Path) -> None:
     assert found["tpe"] < found["random"] / 2  # the latter's expectation is 10 ** 2 / 12 + (5 - 3) ** 2
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "gp", "qmc", "cmaes"])
+@pytest.mark.parametrize(
+    "sampler", tiered(["tpe", "random", "gp", "qmc", "cmaes"], lambda name: name in ("tpe", "cmaes"))
+)
 def test_every_sampler_searches_numbers_and_choices_and_no_generation_is_of_equal_points(
     tmp_path: Path, sampler: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,7 +94,7 @@ def test_every_sampler_searches_numbers_and_choices_and_no_generation_is_of_equa
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "gp", "qmc"])
+@pytest.mark.parametrize("sampler", tiered(["tpe", "random", "gp", "qmc"], lambda name: name == "random"))
 def test_an_equal_seed_suggests_the_same_again_and_another_does_not(tmp_path: Path, sampler: str) -> None:
     words = (X, "k=a,b", f"hydra.sweeper.sampler={sampler}", "hydra.sweeper.trials=14")
     runs = [searched(tmp_path / name, *words, f"hydra.sweeper.seed={name}") for name in ("5", "6")]
@@ -128,7 +133,7 @@ def test_a_trial_of_which_a_run_failed_has_failed_and_the_search_goes_on(
     ]
 
 
-@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("score", tiered([math.nan, math.inf, -math.inf], math.isnan))
 def test_a_score_that_is_no_number_is_a_failure(tmp_path: Path, score: float) -> None:
     searched(tmp_path, X, "hydra.sweeper.trials=2", launcher=Calculator(lambda _: score), keep=True)
     assert [trial.state for trial in study_of(tmp_path).trials] == [TrialState.FAIL] * 2
@@ -244,6 +249,7 @@ def test_a_package_that_is_missing_is_told_with_its_remedy(tmp_path: Path, monke
     ]
 
 
+@pytest.mark.slow
 def test_a_sampler_is_given_its_arguments(tmp_path: Path) -> None:
     def far(values: Values) -> float:
         return abs(values["x"] - 3)

@@ -22,7 +22,6 @@ from pgexp.storage import record
 from pgexp.storage.mlflow_client import connect
 from pgexp.storage.mlflow_sink import MlflowSink
 from tests.cli.console import HEAVY
-from tests.comparison.recorded import fresh_store
 from tests.conftest import Compose
 from tests.recorded_runs import recorded
 
@@ -37,10 +36,10 @@ UNKNOWN = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture(scope="module")
-def trained(configured: Compose, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(configured: Compose, tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Path:
     """A folder with a store, a single run `run`, and a sweep `sweep` of two configurations with two seeds each."""
     folder = tmp_path_factory.mktemp("trained")
-    fresh_store(folder)
+    shutil.copy(fresh_store, folder)
     uri = f"tracking.uri=sqlite:///{folder}/mlflow.db"
     recorded([configured(*SHORT, uri, "seed=4")], folder / "run")
     each = [(f"optimizer.lr={lr}", f"seed={seed}") for lr in (0.01, 0.02) for seed in (0, 1)]
@@ -240,6 +239,7 @@ def test_a_sweep_is_named_by_its_id(folder: Path, told: Callable[..., list[str]]
     assert told(sweep, "--all", "--sample", "1")[-1] == "1 of 1 runs identical"
 
 
+@pytest.mark.slow
 def test_the_recorded_settings_are_set_before_anything_loads(folder: Path, told: Callable[..., list[str]]) -> None:
     """In a process of its own, since NumPy has read its settings here; this one concerns convolutions alone."""
     path = folder / "run" / "provenance" / "machine.json"

@@ -107,8 +107,15 @@ def test_the_runs_of_a_sweep_that_are_left_go_on(configured: Compose, tmp_path: 
     assert contents(stopped[0]) == done
 
 
-@pytest.mark.parametrize("overrides", [(), SEGMENTS], ids=["episodes", "segments"])
-@pytest.mark.parametrize("kept", ["0", "null"])
+@pytest.mark.parametrize(
+    ("overrides", "kept"),
+    [
+        pytest.param((), "0", id="episodes"),
+        pytest.param((), "null", id="episodes, no checkpoint", marks=pytest.mark.slow),
+        pytest.param(SEGMENTS, "0", id="segments", marks=pytest.mark.slow),
+        pytest.param(SEGMENTS, "null", id="segments, no checkpoint", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_that_failed_goes_on_once_its_cause_is_gone(
     configured: Compose,
     tmp_path: Path,
@@ -290,6 +297,7 @@ class TestExtended:
         assert extended.configuration != undivided.configuration
         assert extended.tags["pgexp.extended_exactly"] == "false"
 
+    @pytest.mark.slow
     def test_an_extended_run_that_is_interrupted_goes_on_under_its_own_key(
         self, configured: Compose, tmp_path: Path, resume: Resume
     ) -> None:
@@ -304,6 +312,7 @@ class TestExtended:
         assert resume(whole, "budget.steps=64", f"folder={undisturbed}")[0] == 0
         assert results(new) == results(undisturbed)
 
+    @pytest.mark.slow
     def test_every_run_of_a_sweep_is_extended(self, configured: Compose, tmp_path: Path, resume: Resume) -> None:
         def sweep(name: str, *overrides: str) -> list[Path]:
             configs = [configured(*RUN, CONSTANT, *overrides, f"seed={seed}") for seed in (0, 1)]
@@ -313,6 +322,7 @@ class TestExtended:
         assert resume(short[0].parent, "budget.steps=64", f"folder={tmp_path / 'new'}")[0] == 0
         assert results(tmp_path / "new" / "0", tmp_path / "new" / "1") == results(*whole)
 
+    @pytest.mark.slow
     def test_budgets_of_episodes_are_extended_in_episodes(
         self, configured: Compose, tmp_path: Path, resume: Resume
     ) -> None:

@@ -65,6 +65,7 @@ def test_a_configuration_stands_for_all_of_its_seeds_in_mlflow(folder: Path) -> 
     assert [counts[read(folder / name).sweep or ""] for name in ("first", "second")] == [2, 3]
 
 
+@pytest.mark.slow
 def test_the_comparison_shows_all_seeds(folder: Path, tmp_path: Path) -> None:
     sweep = read(folder / "second").sweep
     answer = shell(folder, "pgexp-compare", sweep or "", "--out", str(tmp_path))
@@ -72,6 +73,7 @@ def test_the_comparison_shows_all_seeds(folder: Path, tmp_path: Path) -> None:
     assert [line.split()[2] for line in answer.out.splitlines() if line.startswith("CartPole-v1 mean ")] == ["3"]
 
 
+@pytest.mark.slow
 def test_a_sweep_of_which_all_has_finished_trains_nothing(again: Called) -> None:
     answer, record = again("baseline=mean", "seed=1,2", LOOKS)
     assert answer.code == 0
@@ -79,6 +81,7 @@ def test_a_sweep_of_which_all_has_finished_trains_nothing(again: Called) -> None
     assert seeds(record) == ([], [1, 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -94,6 +97,7 @@ def test_what_is_asked_for_or_differs_is_trained(again: Called, arguments: tuple
     assert seeds(record) == ([1], [])
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_asked_is_told_and_all_is_trained(again: Called) -> None:
     answer, record = again("baseline=mean", "seed=1", LOOKS, "tracking.uri=http://127.0.0.1:9")  # nobody listens
     assert answer.code == 0
@@ -101,6 +105,7 @@ def test_a_store_that_cannot_be_asked_is_told_and_all_is_trained(again: Called) 
     assert seeds(record) == ([1], [])
 
 
+@pytest.mark.slow
 def test_a_plan_is_of_what_is_left(folder: Path, ready: Server) -> None:
     words = ("-m", *SHORT, "baseline=mean", "seed=1,2,7", LOOKS, "sweep.dry_run=true", "hydra.sweep.dir=plan")
     answer = ready.run(folder, *words)

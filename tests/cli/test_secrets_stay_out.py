@@ -26,10 +26,15 @@ def holding(folder: Path, text: str) -> list[str]:
 
 
 @pytest.fixture(
-    params=[(), ("hydra.output_subdir=said",), ("-m", "seed=0,1")], ids=["run", "run that writes elsewhere", "sweep"]
+    params=[
+        pytest.param((), id="run"),
+        pytest.param(("hydra.output_subdir=said",), id="run that writes elsewhere", marks=pytest.mark.slow),
+        pytest.param(("-m", "seed=0,1"), id="sweep", marks=pytest.mark.slow),
+    ]
 )
-def trained(request: pytest.FixtureRequest, ready: Server, own: Path) -> Done:
+def trained(request: pytest.FixtureRequest, ready: Server, own: Path, fresh_store: Path) -> Done:
     """A command with secrets among the environment's arguments, recorded in a store of its own."""
+    shutil.copy(fresh_store, own)
     arguments = (*request.param, *CLOCK, "env.id=open:Open-v0", "budget.steps=32", *IN_CONFIG)
     (own / "open.py").write_text(
         "import gymnasium\n"
@@ -57,7 +62,13 @@ def test_secrets_of_a_config_are_in_no_file_and_not_in_mlflow(trained: Done) -> 
         assert "- +env.kwargs.api_key=***" in (config.parent / "overrides.yaml").read_text()
 
 
-@pytest.mark.parametrize("mistake", [(), ("budget.stepz=3",)], ids=["away", "a mistake in the config"])
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        pytest.param((), id="away", marks=pytest.mark.slow),
+        pytest.param(("budget.stepz=3",), id="a mistake in the config"),
+    ],
+)
 def test_a_store_s_password_is_in_no_file_and_nowhere_told(ready: Server, own: Path, mistake: tuple[str, ...]) -> None:
     uri = f"tracking.uri=http://me:{SECRET}@127.0.0.1:1"
     answer = ready.run(own, *CLOCK, "budget.steps=32", uri, *mistake)

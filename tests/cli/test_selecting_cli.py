@@ -39,6 +39,7 @@ def newest(uri: str) -> list[str]:
     return [str(sweep) for sweep in frames.sweeps(uri)["sweep"]]
 
 
+@pytest.mark.slow
 def test_the_printed_command_trains_the_chosen_configurations_on_fresh_seeds(
     sweep: Done, runs: pd.DataFrame, ready: Server
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_sweep_s_job_and_the_run_alone_have_one_key(sweep: Done, single: Done)
     assert packed["record"] != alone["record"]
 
 
+@pytest.mark.slow
 def test_compare_tells_each_configuration_with_its_number_of_seeds(sweep: Done, tmp_path: Path) -> None:
     answer = shell(sweep.folder, "pgexp-compare", "--out", str(tmp_path))
     assert (answer.code, answer.err) == (0, "")

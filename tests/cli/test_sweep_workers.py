@@ -45,6 +45,7 @@ def end(folder: Path) -> End:
     return last
 
 
+@pytest.mark.slow
 def test_workers_come_to_the_bits_that_the_command_itself_comes_to(here: Done, sweep: Sweep) -> None:
     done = sweep(TWO, "+env.kwargs.deed=none", LATE)
     assert (done.answer.code, done.answer.err) == (0, "")
@@ -63,6 +64,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_pack_goes_on_to_the_same_bi
     assert contents(done) == contents(here)
 
 
+@pytest.mark.slow
 def test_a_run_that_kills_each_of_its_workers_costs_only_itself(here: Done, sweep: Sweep) -> None:
     done = sweep("workers.processes=1", "+env.kwargs.deed=die", LATE)
     reason = "its worker died 3 times: SIGKILL (out of memory?)"
@@ -72,6 +74,7 @@ def test_a_run_that_kills_each_of_its_workers_costs_only_itself(here: Done, swee
     assert contents(done, runs=(0, 2)) == contents(here, runs=(0, 2))
 
 
+@pytest.mark.slow
 def test_the_first_failure_may_end_it_all(sweep: Sweep) -> None:
     done = sweep(
         TWO,
@@ -86,6 +89,7 @@ def test_the_first_failure_may_end_it_all(sweep: Sweep) -> None:
     assert [status for name, status in done.store.statuses.items() if " seed=" in name].count("KILLED") == 2
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_it_all_with_a_sentence(sweep: Sweep) -> None:
     done = sweep(TWO, "+env.kwargs.deed=none", LATE, "budget.steps=100_000", file_size=600_000)
     assert done.answer.code == 1

@@ -88,6 +88,7 @@ def test_a_run_in_training_whose_recorder_died_is_brought_over_and_goes_on(
     assert Store(record.folder.parents[1]).statuses["first seed=1"] == "RUNNING"
 
 
+@pytest.mark.slow
 def test_a_recorder_that_finishes_its_work_is_waited_for(recorded: Callable[..., Record]) -> None:
     record = recorded()
     code = "import sys; from pgexp.cli.sync import main; sys.exit(main(sys.argv[1:]))"

@@ -11,7 +11,9 @@ from tests.cli.console import Answer, Server
 TRAINING = (*CLOCK, "budget.steps=32", "hydra.run.dir=run")
 
 
-@pytest.fixture(params=["a database that can't be opened", "a server that isn't up"])
+@pytest.fixture(
+    params=["a database that can't be opened", pytest.param("a server that isn't up", marks=pytest.mark.slow)]
+)
 def answer(request: pytest.FixtureRequest, ready: Server, own: Path) -> Answer:
     if request.param == "a database that can't be opened":
         (own / "file").touch()

@@ -1,6 +1,7 @@
 """A command that records nothing leaves nothing, and touches nothing that was there; a recorded run is kept."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from pgexp.cli.keep import claim, remove_unrecorded
 from tests.cli.conftest import CLOCK, Done
 from tests.cli.console import Server
+from tests.tiers import tiered
 
 EARLY, LATE = "budget.steps=-1", "env.id=CartPole-v11"  # mistakes found while composing, and once the run is built
 
@@ -20,18 +22,32 @@ def standing(folder: Path) -> dict[str, bytes | None]:
     }
 
 
-@pytest.mark.parametrize("mistake", [EARLY, LATE])
-@pytest.mark.parametrize("line", ["", "hydra.run.dir=a/b/c", "hydra.job.chdir=true", "hydra.output_subdir=config",
-                                  "-m seed=1,2", "-m seed=1,2 hydra.sweep.dir=a/b hydra.sweep.subdir=c/${seed}",
-                                  "hydra/job_logging=default hydra/hydra_logging=default"])  # fmt: skip
+LINES = (
+    *("", "hydra.run.dir=a/b/c", "hydra.job.chdir=true", "hydra.output_subdir=config", "-m seed=1,2"),
+    "-m seed=1,2 hydra.sweep.dir=a/b hydra.sweep.subdir=c/${seed}",
+    "hydra/job_logging=default hydra/hydra_logging=default",
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    tiered(product(LINES, [EARLY, LATE]), lambda case: case in (("", EARLY), ("-m seed=1,2", LATE))),
+)
 def test_a_refused_command_leaves_nothing(ready: Server, tmp_path: Path, line: str, mistake: str) -> None:
     assert ready.run(tmp_path, *line.split(), mistake).code == 2
     assert standing(tmp_path) == {}
 
 
-@pytest.mark.parametrize("mistake", [EARLY, LATE])
-@pytest.mark.parametrize("line", ["hydra.run.dir=mine", "-m hydra.sweep.dir=mine seed=1,2",
-                                  "-m hydra.sweep.dir=. hydra.sweep.subdir=mine"])  # fmt: skip
+OWN_FOLDER = (
+    "hydra.run.dir=mine",
+    "-m hydra.sweep.dir=mine seed=1,2",
+    "-m hydra.sweep.dir=. hydra.sweep.subdir=mine",
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"), tiered(product(OWN_FOLDER, [EARLY, LATE]), lambda case: case == (OWN_FOLDER[0], LATE))
+)
 def test_a_refused_command_leaves_a_folder_as_it_was(ready: Server, tmp_path: Path, line: str, mistake: str) -> None:
     (tmp_path / "mine" / "0").mkdir(parents=True)
     (tmp_path / "mine" / "0" / "notes.txt").write_text("kept")
@@ -63,6 +79,7 @@ def test_a_folder_that_another_made_at_the_same_time_stays(tmp_path: Path, monke
     assert standing(tmp_path) == {"run": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["hydra.run.dir=DIR/0", "hydra.run.dir=DIR", "-m seed=7 hydra.sweep.dir=DIR",
                                   "-m seed=7 hydra.sweep.dir=DIR hydra.sweep.subdir=other"])  # fmt: skip
 def test_a_recorded_folder_is_kept_as_it_is(sweep: Done, ready: Server, line: str) -> None:
@@ -72,6 +89,7 @@ def test_a_recorded_folder_is_kept_as_it_is(sweep: Done, ready: Server, line: st
     assert standing(sweep.folder) == before
 
 
+@pytest.mark.slow
 def test_a_command_that_recorded_keeps_what_it_made(ready: Server, workplace: Callable[[], Path]) -> None:
     folder = workplace()
     answer = ready.run(folder, *CLOCK, "+env.kwargs.when=0", "hydra.run.dir=run", "budget.steps=8", "dtype=float64")
@@ -81,7 +99,11 @@ def test_a_command_that_recorded_keeps_what_it_made(ready: Server, workplace: Ca
 
 
 @pytest.mark.parametrize(
-    "subdir", ["..", "../x", "a/../../x", "/tmp/x", "${seed}/../../x", "${hydra.sweep.dir}/../../../x"]
+    "subdir",
+    tiered(
+        ["..", "../x", "a/../../x", "/tmp/x", "${seed}/../../x", "${hydra.sweep.dir}/../../../x"],
+        lambda subdir: subdir == "../x",
+    ),
 )
 def test_a_run_s_folder_is_below_its_sweep_s(ready: Server, tmp_path: Path, subdir: str) -> None:
     answer = ready.run(tmp_path, "-m", "seed=1,2", "hydra.sweep.dir=a/b", f"hydra.sweep.subdir={subdir}/${{seed}}")
@@ -90,9 +112,16 @@ def test_a_run_s_folder_is_below_its_sweep_s(ready: Server, tmp_path: Path, subd
     assert standing(tmp_path) == {}
 
 
-@pytest.mark.parametrize("line", ["hydra.output_subdir=../x", "hydra.output_subdir=/tmp/x", "hydra.output_subdir=a/b",
-                                  "hydra/job_logging=default hydra.job.name=../../x",
-                                  "-m hydra.output_subdir=.. seed=1,2"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    tiered(
+        [
+            *("hydra.output_subdir=../x", "hydra.output_subdir=/tmp/x", "hydra.output_subdir=a/b"),
+            *("hydra/job_logging=default hydra.job.name=../../x", "-m hydra.output_subdir=.. seed=1,2"),
+        ],
+        lambda line: line.endswith("=../x"),
+    ),
+)
 def test_a_name_in_a_run_s_folder_leads_nowhere_else(ready: Server, tmp_path: Path, line: str) -> None:
     assert "must be the name of something in the run's folder" in ready.run(tmp_path, *line.split()).mistake
     assert standing(tmp_path) == {}
@@ -105,7 +134,10 @@ def test_a_pickle_is_not_run(light: Server, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize(("line", "code"), [("", 2), ("-m seed=1,2", 2), ("hydra.output_subdir=null", 1)])
+@pytest.mark.parametrize(
+    ("line", "code"),
+    tiered([("", 2), ("-m seed=1,2", 2), ("hydra.output_subdir=null", 1)], lambda case: case[0] == ""),
+)
 def test_a_disk_that_is_full_at_the_start_leaves_nothing(ready: Server, tmp_path: Path, line: str, code: int) -> None:
     answer = ready.run(tmp_path, *line.split(), file_size=2000)
     assert (answer.code, answer.err.count("\n")) == (code, 1)

@@ -12,13 +12,6 @@ from pgexp.schema import names
 from pgexp.storage.mlflow_client import MlflowClient, Param, connect
 
 
-def fresh_store(folder: Path) -> Path:
-    """Make a store that holds nothing; it takes seconds, so tests work on copies."""
-    database = folder / "mlflow.db"
-    connect(f"sqlite:///{database}")
-    return database
-
-
 class Recorded:
     """A store in a folder of its own, a copy of a fresh one, and what writes runs to it."""
 

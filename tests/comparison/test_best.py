@@ -22,6 +22,7 @@ def test_the_best_mean_is_named_with_its_standard_error() -> None:
     assert row["standard_error"] == pytest.approx(2 / math.sqrt(3))
 
 
+@pytest.mark.slow
 def test_the_bias_of_equal_configurations_is_the_expected_largest_of_their_means() -> None:
     """1.54 sigma / sqrt(n) of ten; the mean of 40 estimates is further off than 7 of its errors in 2e-8 of cases."""
     generator = np.random.default_rng(0)

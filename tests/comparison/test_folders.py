@@ -52,8 +52,8 @@ def train(
         spool.end(status, reason, complete=True)
 
 
-def test_a_folder_tells_of_its_runs_what_the_store_tells(fresh: Path, tmp_path: Path) -> None:
-    uri = f"sqlite:///{shutil.copy(fresh, tmp_path / 'mlflow.db')}"
+def test_a_folder_tells_of_its_runs_what_the_store_tells(fresh_store: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{shutil.copy(fresh_store, tmp_path / 'mlflow.db')}"
     record = sweep_record(tmp_path / "sweep", uri)
     for number, score in enumerate((1.0, 2.0, 3.0)):
         train(record, number, score)

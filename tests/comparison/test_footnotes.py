@@ -65,6 +65,7 @@ def test_what_is_far_the_best_is_not_overstated_and_neither_is_the_only_one() ->
     assert "overstated" not in told({"a": [1.0, 2.0]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scores", [{"a": [1.0], "b": [3.0]}, {"a": [1.0, 2.0, 3.0], "b": [7.0]}])
 def test_the_best_of_several_is_overstated_where_single_seeds_can_t_tell_by_how_much(scores: Scores) -> None:
     assert "best of 2 on the seeds that chose it, b is overstated in the mean, by how much" in told(scores)

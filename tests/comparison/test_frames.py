@@ -146,10 +146,10 @@ def test_a_value_that_was_measured_as_nan_is_no_absent_one(store: Recorded) -> N
     assert long["value"].tolist()[1:] == [math.inf, 1.0]
 
 
-def test_folders_that_look_like_partitions_add_no_metric(fresh: Path, tmp_path: Path) -> None:
+def test_folders_that_look_like_partitions_add_no_metric(fresh_store: Path, tmp_path: Path) -> None:
     folder = tmp_path / "course=rl"
     folder.mkdir()
-    store = Recorded(fresh, folder)
+    store = Recorded(fresh_store, folder)
     store.seed(0, columns={"steps": [1], "loss/policy": [2.0]})
     assert frames.metrics(frames.runs(store.uri))["metric"].tolist() == ["loss/policy"]
 

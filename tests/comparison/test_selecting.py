@@ -137,6 +137,7 @@ def test_seeds_that_were_there_to_choose_by_are_not_fresh() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_fresh_seeds_report_without_bias_what_the_choosing_seeds_overstate() -> None:
     """Of 300 choices among ten configurations that are worth 0 to .9, five seeds each of deviation 1.
 

@@ -21,9 +21,7 @@ def comparison() -> Comparison:
 @pytest.fixture(scope="module")
 def folder(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("there") / "new"
-    assert {*write_frames(comparison, folder), *write_figures(comparison, folder)} == {
-        path for path in folder.rglob("*") if path.is_file()
-    }
+    assert {*write_frames(comparison, folder)} == {path for path in folder.rglob("*") if path.is_file()}
     return folder
 
 
@@ -40,7 +38,10 @@ def test_the_metrics_are_a_parquet_file(comparison: Comparison, folder: Path) ->
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "metrics.parquet"), comparison.metrics)
 
 
-def test_curves_and_intervals_are_drawn(folder: Path) -> None:
+@pytest.mark.slow
+def test_curves_and_intervals_are_drawn(comparison: Comparison, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    assert {*write_figures(comparison, folder)} == {path for path in folder.rglob("*") if path.is_file()}
     drawn = {path.stem for path in (folder / "figures").glob("*.png")}
     assert {"learning_curves", "intervals"} <= drawn
     assert pd.read_csv(folder / "figures" / "learning_curves.csv")["iqm"].tolist() == [1.5, 2.5, 3, 4]

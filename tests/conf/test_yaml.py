@@ -15,10 +15,15 @@ from pgexp.execution.assembly import assemble
 from pgexp.schema.config import Batch, Budget, Env, Evaluation, Tracking
 from pgexp.schema.parse import HANDED_IN, HANDED_TO_NESTED
 from tests.conftest import CONF, Compose
+from tests.tiers import tiered
 
 FILES = {str(path.relative_to(CONF).with_suffix("")): path for path in sorted(CONF.rglob("*.yaml"))}
 OPTIONS = [name for name in FILES if "/" in name and not name.startswith("experiment/")]
 EXPERIMENTS = [name for name in FILES if name.startswith("experiment/")]
+# The environments that the fast tier builds: one of each kind.
+ENVIRONMENTS = {
+    f"env/{name}" for name in ("blackjack", "cartpole", "hopper", "lunarlander", "pendulum", "pong", "short_corridor")
+}
 SECTIONS = {"env": Env, "evaluation": Evaluation, "tracking": Tracking}
 # What stands in an option's YAML and is read apart from its class.
 APART = {"algorithm": {"batch"}}
@@ -58,7 +63,7 @@ def test_each_group_has_its_options() -> None:
     }
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", tiered(OPTIONS, lambda name: not name.startswith("env/") or name in ENVIRONMENTS))
 def test_an_option_composes_is_typed_and_builds(configured: Compose, name: str) -> None:
     group, _, option = name.partition("/")
     config = configured(f"{group}={option}", *FITTING.get(name, ()))

@@ -52,7 +52,7 @@ def traceback_of(trained: Trained) -> str:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("vectorization", ["sync", "async"])
+@pytest.mark.parametrize("vectorization", ["sync", pytest.param("async", marks=pytest.mark.slow)])
 def test_an_environment_that_raises(configured: Compose, experiment: Train, mode: str, vectorization: str) -> None:
     config = faulty(configured, *MODES[mode], *WATCHED, f"env.vectorization={vectorization}")
     trained = failed(experiment, around(config, config))

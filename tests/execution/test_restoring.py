@@ -157,6 +157,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_recorded_environment_is_made_of_its_lock_file(recorded: Recorded, wheels: Path) -> None:
     code, said, told = rerun(*recorded((*installed_packages(), "tiny==3"), lock="tiny==3\n"))
     assert (code, said) == (7, "changed recorded ['3'] ['--all']")
@@ -165,6 +166,7 @@ def test_the_recorded_environment_is_made_of_its_lock_file(recorded: Recorded, w
     )
 
 
+@pytest.mark.slow
 def test_an_environment_that_can_t_be_made_is_told(recorded: Recorded, wheels: Path) -> None:
     origin, run = recorded((*installed_packages(), "tiny==4"), lock="tiny==4\n")
     with pytest.raises(ConfigError, match=r"the recorded environment can't be made: ERROR: .*tiny==4"):

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pgexp.cli.compare import main
 from pgexp.comparison import comparing, table, writing  # noqa: F401 - seconds, which each fork would take
 from pgexp.storage.record import Record, Tracking, write
-from tests.comparison.recorded import fresh_store
 from tests.fuzz.damage import damages
 from tests.fuzz.forked import answered
 from tests.fuzz.told import contents, fuzzed, require_told
@@ -63,10 +62,10 @@ _WORDS = (
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def whole(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Iterator[Path]:
     """A working folder with a store that holds nothing, and the folder of a sweep that was to be in it."""
     folder = tmp_path_factory.mktemp("work")
-    fresh_store(folder)
+    copy(fresh_store, folder)
     runs = tuple(run_record("a", seed, str(seed)) for seed in (0, 1))
     tracking = Tracking(f"sqlite:///{folder / 'mlflow.db'}", "pgexp", points=2)
     write(Record(folder / "sweep", "20260101-000000-abcdef", "a", "pgexp -m seed=0,1", tracking, runs, {}))

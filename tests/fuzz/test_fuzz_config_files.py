@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given
 
 from pgexp.cli.train import main
@@ -11,6 +12,7 @@ from tests.fuzz.forked import answered
 from tests.fuzz.told import contents, fuzzed, require_told
 
 
+@pytest.mark.slow
 @fuzzed(0.2)
 @given(found=config_files)
 def test_a_config_file_is_trained_or_refused(found: tuple[str, Place], untrained: None, scratch: Path) -> None:

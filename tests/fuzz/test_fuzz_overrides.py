@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given
 
 from pgexp.cli.train import main
@@ -11,6 +12,7 @@ from tests.fuzz.overrides import command_lines
 from tests.fuzz.told import contents, fuzzed, require_told
 
 
+@pytest.mark.slow
 @fuzzed(0.45)
 @given(line=command_lines)
 def test_a_command_line_is_trained_or_refused(line: list[str], untrained: None, scratch: Path) -> None:

@@ -21,9 +21,10 @@ from random import Random
 import pytest
 
 from pgexp.execution.commanding import COMMAND_FILE
-from tests.comparison.recorded import fresh_store
 from tests.kills.commands import SAID, Whom, ended, kill, started
 from tests.kills.contents import differences, hit, of_folder, of_store
+
+pytestmark = pytest.mark.slow
 
 SWEEPS = int(os.environ.get("PGEXP_KILLED_SWEEPS", "2"))
 KILLS = 5  # of each
@@ -55,12 +56,11 @@ class Undisturbed:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+def workplace(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Callable[[], Path]:
     """Makes working folders, each with an empty store."""
-    fresh = fresh_store(tmp_path_factory.mktemp("fresh"))  # it takes seconds
 
     def made() -> Path:
-        return Path(shutil.copy(fresh, tmp_path_factory.mktemp("work"))).parent
+        return Path(shutil.copy(fresh_store, tmp_path_factory.mktemp("work"))).parent
 
     return made
 

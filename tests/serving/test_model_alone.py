@@ -9,6 +9,7 @@ from tests.conftest import Compose
 from tests.serving.made import make, write_user
 
 
+@pytest.mark.slow
 def test_a_model_acts_as_training_s_policy_by_its_own_code(
     configured: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,16 +7,6 @@ import pytest
 from pgexp.storage.record import Record, RunRecord, Tracking, write
 
 
-@pytest.fixture(scope="session")
-def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that holds nothing yet; to make one takes seconds, to copy one next to nothing."""
-    from pgexp.storage.mlflow_client import connect  # a second and a half, for the tests that need a store
-
-    database = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect(f"sqlite:///{database}")
-    return database
-
-
 @pytest.fixture
 def uri(fresh_store: Path, tmp_path: Path) -> str:
     return f"sqlite:///{shutil.copy(fresh_store, tmp_path / 'mlflow.db')}"

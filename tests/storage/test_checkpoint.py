@@ -79,6 +79,7 @@ def test_a_tree_reads_back_as_it_was(path: Path, tree: Any) -> None:
     assert_same_tree(read_checkpoint(path), tree)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(tree=trees)
 def test_any_tree_reads_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:

@@ -53,6 +53,7 @@ def test_a_user_s_modules_come_with_those_that_they_import(user: Path) -> None:
     assert all(found[name] == FILES[name].encode() for name in IMPORTED)
 
 
+@pytest.mark.slow
 def test_a_module_within_a_package_brings_what_its_package_imports(user: Path) -> None:
     found = contents(code.collect(frozenset({"sized.deep.numbers"})).archive)
     assert {name for name in found if not name.startswith("pgexp/")} == IMPORTED - {
@@ -72,6 +73,7 @@ def test_what_is_installed_is_pinned(user: Path) -> None:
     assert not [pin for pin in without if "+" in pin]  # torch==2.13.0+cpu is on no index but torch's own
 
 
+@pytest.mark.slow
 def test_the_archive_depends_on_the_code_alone(user: Path) -> None:
     archives = []
     for _ in range(2):

@@ -65,6 +65,7 @@ def test_a_finished_run_is_found_by_its_key_and_code(uri: str, make_record: Make
     assert FinishedSearch.start(uri, "corridor").result(60) == finished(uri, "corridor")
 
 
+@pytest.mark.slow
 def test_of_several_runs_of_one_key_the_newest_is_found(uri: str, make_record: MakeRecord, tmp_path: Path) -> None:
     record = make_record(uri, names="a")
     train(record, {"record-a-0": "FINISHED", "record-a-1": "FINISHED"})
@@ -128,6 +129,7 @@ def test_a_store_that_does_not_answer_is_not_waited_for(silent: str) -> None:
     assert found == Unknown("the store did not answer within 0.2 s")
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_is_told() -> None:
     found = FinishedSearch.start(f"http://127.0.0.1:{free_port()}", "corridor").result(60)
     assert isinstance(found, Unknown)

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from pgexp.storage.policy import write_policy
 from pgexp.storage.record import Record
 from pgexp.storage.spool import SpoolWriter
 from tests.storage.test_policy_description import DESCRIPTION
+from tests.tiers import tiered
 
 
 class Place:
@@ -103,21 +105,24 @@ def test_logged_again_it_is_the_same(place: Place) -> None:
     assert version.source == model.artifact_location
 
 
+STEPS = {
+    "create_logged_model": MlflowClient,
+    "write_model": mlflow_model,
+    "finalize_logged_model": MlflowClient,
+    "log_outputs": MlflowClient,
+    "create_model_version": MlflowClient,
+}
+
+
 @pytest.mark.parametrize(
-    ("owner", "step"),
-    [
-        (MlflowClient, "create_logged_model"),
-        (mlflow_model, "write_model"),
-        (MlflowClient, "finalize_logged_model"),
-        (MlflowClient, "log_outputs"),
-        (MlflowClient, "create_model_version"),
-    ],
+    ("step", "before"),
+    tiered(product(STEPS, [True, False]), lambda case: case in (("write_model", True), ("log_outputs", False))),
 )
-@pytest.mark.parametrize("before", [True, False])
 def test_a_store_lost_at_any_step_leaves_one_model_once_it_is_back(
-    place: Place, monkeypatch: pytest.MonkeyPatch, owner: object, step: str, before: bool
+    place: Place, monkeypatch: pytest.MonkeyPatch, step: str, before: bool
 ) -> None:
     place.keep(registry="pole")
+    owner = STEPS[step]
     known = getattr(owner, step)
 
     def lost(*arguments: object, **named: object) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,21 @@ from pgexp.storage.mlflow_client import MlflowClient, MlflowException
 from pgexp.storage.mlflow_sink import MlflowSink
 from pgexp.storage.record import Record
 from pgexp.storage.spool import Row, SpoolWriter
+from tests.tiers import tiered
 
 MakeRecord = Callable[..., Record]
 
 ROWS = tuple(Row(steps, steps / 100, 1_000 + steps, {"train/return_mean": 0.5 * steps}) for steps in range(5, 101, 5))
 FINAL = Row(100, 1.0, 2_000, {"final/return_mean": 3.0})
+
+# The cases of the fast tier: each number of rows, each moment and each kind of end.
+FAST = {
+    (0, "at its end alone", "killed"),
+    (1, "at once", "interrupted"),
+    (10, "not before all was over", "killed"),
+    (13, "at once", "killed"),
+    (20, "at its end alone", "interrupted"),
+}
 
 
 def drained(record: Record, kill: bool = False) -> MlflowSink:
@@ -62,16 +73,22 @@ def undisturbed(single: Record, tmp_path: Path) -> dict[str, object]:
     return expected
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["interrupted", "killed"])
-@pytest.mark.parametrize("seen", ["at once", "at its end alone", "not before all was over"])
-@pytest.mark.parametrize("cut", [0, 1, 10, 13, 20])
+@pytest.mark.parametrize(
+    ("cut", "seen", "told"),
+    tiered(
+        product(
+            [0, 1, 10, 13, 20], ["at once", "at its end alone", "not before all was over"], ["interrupted", "killed"]
+        ),
+        FAST.__contains__,
+    ),
+)
 def test_a_resumed_run_equals_an_undisturbed_one(
-    single: Record, undisturbed: dict[str, object], cut: int, seen: str, told: bool
+    single: Record, undisturbed: dict[str, object], cut: int, seen: str, told: str
 ) -> None:
     spool = SpoolWriter(single.folder / "rows.jsonl")
     for row in ROWS[:cut]:
         spool.append(row)
-    if told:
+    if told == "interrupted":
         spool.end("KILLED", "interrupted")
     if seen != "not before all was over":
         drained(single, kill=True)

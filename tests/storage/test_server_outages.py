@@ -20,6 +20,8 @@ from tests.faulty_proxy import FAULTS, FaultyProxy
 from tests.mlflow_server import MlflowServer
 from tests.stub_trainer import LONG, StubTrainer, stored, wait_for
 
+pytestmark = pytest.mark.slow
+
 MakeRecord = Callable[..., Record]
 
 

@@ -2,6 +2,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from pgexp.storage.draining import SINK_LOCK
 from pgexp.storage.locking import held
 from pgexp.storage.mlflow_client import connect
@@ -24,6 +26,7 @@ def spool(record: Record) -> SpoolWriter:
     return SpoolWriter(record.folder_of(record.runs[0]) / "rows.jsonl")
 
 
+@pytest.mark.slow
 def test_a_sink_on_a_fresh_store_follows_its_runs_to_the_end(make_record: MakeRecord, tmp_path: Path) -> None:
     record = make_record(f"sqlite:///{tmp_path}/new folder/mlflow.db", names="a", seeds=[0])
     process = SinkProcess.start(record.folder)
@@ -37,6 +40,7 @@ def test_a_sink_on_a_fresh_store_follows_its_runs_to_the_end(make_record: MakeRe
     assert (record.folder / "sink.log").read_text() == ""
 
 
+@pytest.mark.slow
 def test_a_run_whose_parent_dies_is_marked_as_killed(single: Record) -> None:
     spool(single).append(Row(10, 0.1, 1_000, {"loss/policy": 1.0}))
     process = SinkProcess.start(single.folder)
@@ -49,6 +53,7 @@ def test_a_run_whose_parent_dies_is_marked_as_killed(single: Record) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_sink_has_a_session_of_its_own(single: Record) -> None:
     process = SinkProcess.start(single.folder)
     pid = process._process.pid
@@ -97,6 +102,7 @@ def test_what_a_sink_fails_of_is_told_and_logged(tmp_path: Path) -> None:
     assert "Traceback" in (tmp_path / "sink.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_sink_waits_for_the_one_before_it(single: Record) -> None:
     spool(single).end("FINISHED")
     with held(single.folder / SINK_LOCK):

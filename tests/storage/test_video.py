@@ -48,6 +48,7 @@ def test_what_is_no_whole_number_of_ticks_keeps_the_pace_on_average(tmp_path: Pa
     assert sum(durations) == 2_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("frames", "stride"), [(500, 1), (501, 2), (1_000, 2), (1_001, 4)])
 def test_a_gif_of_a_long_film_leaves_pictures_out_evenly(tmp_path: Path, frames: int, stride: int) -> None:
     path = film(tmp_path, [bright(time, 8, 8) for time in range(frames)], 20)

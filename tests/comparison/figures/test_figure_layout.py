@@ -51,9 +51,11 @@ FIGURES: dict[str, tuple[Callable[..., Figure], Callable[[], pd.DataFrame]]] = {
 BOTH = ("curves, long names, many, huge", "sensitivity", "interaction", "baseline study")
 WIDE = ("curves, three environments, tiny", "intervals", "profiles")
 WIDTHS = [(name, "two") for name in (*BOTH, *WIDE)] + [(name, "one") for name in FIGURES if name not in WIDE]
+FAST = (("intervals", "two"), ("intervals, long names", "one"), ("differences", "one"), ("interaction", "two"))
+CASES = [pytest.param(case, id=str(case), marks=() if case in FAST else pytest.mark.slow) for case in WIDTHS]
 
 
-@pytest.fixture(scope="module", params=WIDTHS, ids=str)
+@pytest.fixture(scope="module", params=CASES)
 def figure(request: pytest.FixtureRequest) -> Figure:
     name, width = request.param
     draw, frame = FIGURES[name]

@@ -24,6 +24,7 @@ def workers() -> Iterator[SlurmWorkers]:
     made.close()
 
 
+@pytest.mark.slow
 def test_jobs_train_packs_to_the_bits_of_here(workers: SlurmWorkers, orders: tuple[Order, Order]) -> None:
     assert workers.count == 2
     assert_trained_as_here(workers, orders)
@@ -32,6 +33,7 @@ def test_jobs_train_packs_to_the_bits_of_here(workers: SlurmWorkers, orders: tup
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".err", ".out"}
 
 
+@pytest.mark.slow
 def test_a_killed_process_has_died(workers: SlurmWorkers, endless: Order, pipe: Pipe) -> None:
     assignment = workers.start(endless)
     process = pipe.process(assignment)
@@ -42,6 +44,7 @@ def test_a_killed_process_has_died(workers: SlurmWorkers, endless: Order, pipe: 
     assert "_log.err" in ended.reason
 
 
+@pytest.mark.slow
 def test_a_job_that_is_warned_of_its_end_keeps_a_checkpoint(workers: SlurmWorkers, endless: Order, pipe: Pipe) -> None:
     assignment = workers.start(endless)
     os.kill(pipe.process(assignment), signal.SIGUSR2)
