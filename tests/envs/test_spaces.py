@@ -1,4 +1,4 @@
-"""Observations are laid flat as Gymnasium flattens them; actions reach the environment as its space has them."""
+"""Conversion of observations and actions between Gymnasium's spaces and rows of numbers."""
 
 import re
 from typing import Any
@@ -23,7 +23,6 @@ from gymnasium.spaces import (
 import tests.probes  # noqa: F401 - registers the probes
 from pgexp.envs.spaces import action_space, hander, observation_dtype, observation_shape, unread, writer
 from pgexp.envs.spec import EnvSpec, inspect
-from pgexp.functional.arrays import Actions
 from pgexp.functional.spaces import ActionSpace
 from pgexp.schema.errors import ConfigError
 from tests.probes import echo_observation, echo_reward
@@ -56,22 +55,22 @@ def echo(observation: Space[Any], action: Space[Any] = TWO) -> EnvSpec:
 
 
 @pytest.mark.parametrize(("space", "shape"), OBSERVED)
-def test_observations_are_laid_flat_as_gymnasium_flattens_them(space: Space[Any], shape: tuple[int, ...]) -> None:
+def test_observations_are_flattened_as_by_gymnasium(space: Space[Any], shape: tuple[int, ...]) -> None:
     spec, rows, seeds = echo(space), np.arange(3), [5, 17, 40]
     assert spec.observation_shape == shape
     assert spec.observation_size == np.prod(shape, dtype=int)
-    slots = spec.slots(3)
+    bank = spec.bank(3)
     seen = [
-        slots.start(rows, seeds).observations,
-        *(slots.step(rows, np.array([0, 1, 0])).observations for _ in range(4)),
+        bank.start(rows, seeds).observations,
+        *(bank.step(rows, np.array([[0.0], [1.0], [0.0]])).observations for _ in range(4)),
     ]
     for time, observations in enumerate(seen):
         expected = [flatten(space, echo_observation(space, seed, time)).tolist() for seed in seeds]
         assert observations.tolist() == expected
-    slots.close()
+    bank.close()
 
 
-def test_a_row_that_was_written_before_is_written_whole() -> None:
+def test_a_row_is_overwritten_completely() -> None:
     for space in (Discrete(4), MANY_COUNTS, NESTED):
         observation = echo_observation(space, 3, 0)
         row = np.full(len(flatten(space, observation)), 7.0)
@@ -80,7 +79,7 @@ def test_a_row_that_was_written_before_is_written_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "given", "told"),
+    ("space", "given", "text"),
     [
         (Box(-1, 1, (4,)), np.zeros(1), "an observation of shape (1,), and its space says (4,)"),
         (Box(-1, 1, (2, 3)), np.zeros((3, 2)), "an observation of shape (3, 2), and its space says (2, 3)"),
@@ -92,8 +91,8 @@ def test_a_row_that_was_written_before_is_written_whole() -> None:
         (Tuple([TWO, Box(-1, 1, (2,))]), (1, np.zeros(3)), "shape (3,), and its space says (2,)"),
     ],
 )
-def test_an_observation_that_is_none_of_its_space_s_is_an_error(space: Space[Any], given: Any, told: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_an_observation_outside_its_space_is_an_error(space: Space[Any], given: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(text)):
         writer(space)(given, np.zeros(observation_shape(space)).ravel())
 
 
@@ -108,12 +107,12 @@ def test_an_observation_that_is_none_of_its_space_s_is_an_error(space: Space[Any
         (Tuple([Box(0, 255, (2, 3), np.uint8)]), None),
     ],
 )
-def test_pictures_alone_stay_bytes(space: Space[Any], dtype: str | None) -> None:
+def test_only_pictures_stay_bytes(space: Space[Any], dtype: str | None) -> None:
     assert observation_dtype(space) == dtype
-    slots = echo(space).slots(2)
+    bank = echo(space).bank(2)
     expected = np.dtype(dtype or np.float64)
-    assert slots.start(np.arange(2), [1, 2]).observations.dtype == expected
-    assert slots.step(np.arange(2), np.array([0, 1])).observations.dtype == expected
+    assert bank.start(np.arange(2), [1, 2]).observations.dtype == expected
+    assert bank.step(np.arange(2), np.array([[0.0], [1.0]])).observations.dtype == expected
 
 
 def test_a_tuples_shape_is_its_size() -> None:
@@ -121,9 +120,9 @@ def test_a_tuples_shape_is_its_size() -> None:
 
 
 FLOAT_BOX = Box(np.array([[-1, -np.inf], [0, 2]], np.float32), np.array([[1, 3], [np.inf, 4]], np.float32))
-ACTED: list[tuple[Space[Any], ActionSpace, Actions]] = [
-    (Discrete(3), ActionSpace("discrete", 1, (3,)), np.array([0, 2])),
-    (Discrete(3, start=5), ActionSpace("discrete", 1, (3,)), np.array([1, 2])),
+ACTED: list[tuple[Space[Any], ActionSpace, np.ndarray]] = [
+    (Discrete(3), ActionSpace("discrete", 1, (3,)), np.array([[0], [2]])),
+    (Discrete(3, start=5), ActionSpace("discrete", 1, (3,)), np.array([[1], [2]])),
     (MultiDiscrete([2, 3]), ActionSpace("multi_discrete", 2, (2, 3)), np.array([[1, 2], [0, 1]])),
     (
         MANY_COUNTS,
@@ -141,26 +140,25 @@ ACTED: list[tuple[Space[Any], ActionSpace, Actions]] = [
 ]
 
 
-@pytest.mark.parametrize(("space", "told", "actions"), ACTED)
-def test_actions_are_told_in_plain_numbers_and_handed_over_as_their_space_has_them(
-    space: Space[Any], told: ActionSpace, actions: Actions
+@pytest.mark.parametrize(("space", "expected", "actions"), ACTED)
+def test_actions_are_plain_numbers_and_reach_the_environment_in_its_space(
+    space: Space[Any], expected: ActionSpace, actions: np.ndarray
 ) -> None:
     spec, rows = echo(TWO, space), np.arange(2)
-    assert spec.action_space == told
-    slots = spec.slots(2)
-    slots.start(rows, [1, 2])
+    assert spec.action_space == expected
+    bank = spec.bank(2)
+    bank.start(rows, [1, 2])
     start = np.ravel(getattr(space, "start", 0))
-    expected = [echo_reward(action + start) for action in actions]  # the probe refuses what its space does not hold
-    for dtype in (np.float32, np.float64) if told.kind == "box" else (np.int64,):
-        assert slots.step(rows, actions.astype(dtype)).rewards.tolist() == expected
+    rewards = [echo_reward(action + start) for action in actions]  # the probe refuses actions outside its space
+    assert bank.step(rows, actions.astype(np.float64)).rewards.tolist() == rewards
 
 
-def test_a_discrete_action_is_a_plain_number() -> None:
-    assert [type(action) for action in hander(Discrete(3, start=5))(np.array([0, 1]))] == [int, int]
+def test_a_discrete_action_is_an_int() -> None:
+    assert [type(action) for action in hander(Discrete(3, start=5))(np.array([[0.0], [1.0]]))] == [int, int]
 
 
-def test_an_action_that_is_kept_or_changed_by_its_environment_is_its_own() -> None:
-    actions = np.ones((2, 3), dtype=np.float32)
+def test_an_environment_may_change_its_action() -> None:
+    actions = np.ones((2, 3))
     hander(Box(-1, 1, (3,)))(actions)[0][:] = 5.0
     assert actions.tolist() == np.ones((2, 3)).tolist()
 
@@ -174,7 +172,7 @@ UNREADABLE: list[Space[Any]] = [
 
 
 @pytest.mark.parametrize("space", UNREADABLE)
-def test_an_observation_of_no_fixed_number_of_numbers_is_told(space: Space[Any]) -> None:
+def test_an_observation_of_variable_size_is_an_error(space: Space[Any]) -> None:
     assert list(unread(Dict(a=Discrete(2), b=Tuple([space])))) == [space]
     with pytest.raises(ConfigError) as caught:
         echo(Tuple([Discrete(2), space]))
@@ -185,7 +183,7 @@ def test_an_observation_of_no_fixed_number_of_numbers_is_told(space: Space[Any])
 
 
 @pytest.mark.parametrize("space", [*UNREADABLE, Tuple([Discrete(2)]), Dict(a=Discrete(2)), Box(0, 9, (2,), np.int64)])
-def test_a_space_that_no_policy_can_act_in_is_told(space: Space[Any]) -> None:
+def test_another_action_space_is_an_error(space: Space[Any]) -> None:
     assert action_space(space) is None
     with pytest.raises(ConfigError) as caught:
         echo(TWO, space)

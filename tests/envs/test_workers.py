@@ -1,4 +1,4 @@
-"""Slots in worker processes equal those in this one, bit for bit; what goes wrong there is told here; none stays."""
+"""Environments in worker processes: equal episodes, errors, replaced workers, and no process left behind."""
 
 import os
 import signal
@@ -10,34 +10,40 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from pgexp.envs.slots import GymnasiumSlots, Slots
 
 import tests.probes  # noqa: F401 - registers the probes
 from pgexp.envs import worker
-from pgexp.envs.spec import EnvSpec, inspect
-from pgexp.envs.workers import WorkerSlots
-from pgexp.schema.streams import integer
+from pgexp.envs.bank import Bank, GymnasiumBank
+from pgexp.envs.spec import EnvSpec, inspect, inspect_dynamics
+from pgexp.envs.worker import WorkerEndedError
+from pgexp.envs.workers import WorkerBank
 from tests.playing import Act, along, force, play, tumble
+from tests.streams import episode_seed
+from tests.user_parts import Dials
 
 ROOT = Path(__file__).parents[2]
 
 
-def spread(spec: EnvSpec, number: int) -> WorkerSlots:
-    return WorkerSlots(Bank(spec), number)
+def spread(spec: EnvSpec, number: int) -> WorkerBank:
+    return WorkerBank(Build(spec), number)
 
 
-class Bank:
-    """Builds a bank of a spec's slots, here or in a worker."""
+class Build:
+    """Builds a bank of a spec's environments, in this process or in a worker."""
 
     def __init__(self, spec: EnvSpec) -> None:
         self.spec = spec
 
-    def __call__(self) -> Slots:
-        return GymnasiumSlots(self.spec.make, self.spec.spaces)
+    def __call__(self) -> Bank:
+        return GymnasiumBank(self.spec.make, self.spec.spaces, masked=self.spec.masked)
+
+
+def column(*actions: int) -> np.ndarray:
+    return np.array(actions, np.float64)[:, None]
 
 
 def children() -> list[psutil.Process]:
-    """Return the workers of this process, among whatever else it has started."""
+    """Return the workers among this process's children."""
     return [child for child in psutil.Process().children(recursive=True) if worker.__name__ in child.cmdline()]
 
 
@@ -46,7 +52,7 @@ def probe(name: str, **kwargs: Any) -> EnvSpec:
 
 
 def diary(observations: Any, time: int) -> Any:
-    """Take an action that the observation decides."""
+    """Return an action that depends on the observation and the time."""
     return (observations[:, 1] + time).astype(np.int64) % 4
 
 
@@ -55,62 +61,64 @@ def diary(observations: Any, time: int) -> Any:
     [
         (inspect("CartPole-v1"), tumble),
         (inspect("Acrobot-v1", 60), along(4)),
-        (inspect("Pendulum-v1", 60), force(2.0, np.float32)),
+        (inspect("Pendulum-v1", 60), force(2.0)),
         (probe("Diary"), diary),
     ],
     ids=lambda value: getattr(value, "id", None),
 )
-def test_episodes_are_equal_in_every_bit_however_many_workers_there_are(spec: EnvSpec, act: Act) -> None:
-    seeds = [integer(3, "env", slot) for slot in range(20)]
-    here = play(Bank(spec)(), seeds, act)
+def test_episodes_are_equal_for_any_number_of_workers(spec: EnvSpec, act: Act) -> None:
+    seeds = [episode_seed(3, "env", row) for row in range(20)]
+    here = play(Build(spec)(), seeds, act)
     for number in (1, 3):
         there = spread(spec, number)
         assert play(there, seeds, act) == here
         there.close()
 
 
-def test_rows_come_back_in_the_order_they_were_asked_in() -> None:
+def test_answers_are_in_the_order_of_the_rows_asked_for() -> None:
     found = []
     spec, rows = probe("Diary", longest=99), np.arange(5)
-    for slots in (Bank(spec)(), spread(spec, 2)):
-        begun = slots.start(rows, [60, 61, 62, 63, 64])
-        again = slots.start(rows[[3, 0]], [70, 71])
-        step = slots.step(rows[[4, 0, 3]], np.array([1, 2, 3]))
-        none = *slots.start(rows[:0], []), *slots.step(rows[:0], np.zeros(0, dtype=np.int64))
+    for bank in (Build(spec)(), spread(spec, 2)):
+        begun = bank.start(rows, [60, 61, 62, 63, 64])
+        again = bank.start(rows[[3, 0]], [70, 71])
+        step = bank.step(rows[[4, 0, 3]], column(1, 2, 3))
         found.append([begun.observations.tolist(), again.observations.tolist(), *(part.tolist() for part in step[:4])])
-        assert [len(part) for part in none] == [0] * 7
-        slots.close()
+        bank.close()
     assert found[0] == found[1]
 
 
-def test_the_three_kinds_of_slots_play_the_same_episodes() -> None:
-    seeds = [integer(3, "env", slot) for slot in range(6)]
-    played = []
-    for vectorization in ("auto", "native", "sync", "async"):
-        slots = inspect("CartPole-v1", vectorization=vectorization).slots(6)
-        played.append(play(slots, seeds, tumble))
-        slots.close()
-    assert played == played[:1] * 4
+def test_masks_are_passed_on() -> None:
+    spec = inspect_dynamics(Dials(), "dials", None, "sync")
+    found = []
+    for bank in (Build(spec)(), spread(spec, 2)):
+        begun = bank.start(np.arange(3), [1, 2, 3])
+        step = bank.step(np.array([2, 0]), np.array([[0.0, 1.0], [0.0, 2.0]]))
+        assert begun.masks is not None
+        assert step.masks is not None
+        found.append([begun.masks.tolist(), step.masks.tolist(), step.rewards.tolist()])
+        bank.close()
+    assert found[0] == found[1]
+    assert found[0][2] == [10.0, 20.0]
 
 
-def test_there_are_as_many_workers_as_cores_and_at_most_one_a_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_as_many_workers_as_cores_and_at_most_one_per_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     for count, expected in ((1, 1), (5, 3)):
-        slots = inspect("CartPole-v1", vectorization="async").slots(count)
-        assert children() == []  # until they are needed
-        slots.start(np.arange(count), list(range(count)))
+        bank = inspect("CartPole-v1", vectorization="async").bank(count)
+        assert children() == []  # until the first call
+        bank.start(np.arange(count), list(range(count)))
         assert len(children()) == expected
-        slots.close()
+        bank.close()
         assert children() == []
 
 
-def test_each_worker_holds_its_share_of_the_rows() -> None:
-    slots, rows = spread(probe("Place"), 3), np.arange(7)
-    found = slots.start(rows, list(range(7))).observations[:, 0].tolist()
+def test_each_worker_has_its_share_of_the_rows() -> None:
+    bank, rows = spread(probe("Place"), 3), np.arange(7)
+    found = bank.start(rows, list(range(7))).observations[:, 0].tolist()
     assert {int(pid) for pid in found} == {child.pid for child in children()}
     assert found == (found[:3] * 3)[:7]
-    assert slots.start(rows[::-1], list(range(7))).observations[:, 0].tolist() == found[::-1]
-    slots.close()
+    assert bank.start(rows[::-1], list(range(7))).observations[:, 0].tolist() == found[::-1]
+    bank.close()
 
 
 @pytest.mark.parametrize(
@@ -119,30 +127,20 @@ def test_each_worker_holds_its_share_of_the_rows() -> None:
         ("ValueError", ValueError, "the motor is stuck"),
         ("EOFError", EOFError, "the motor is stuck"),
         ("StubbornError", RuntimeError, "StubbornError: the motor is stuck"),
-        ("SystemExit", RuntimeError, "the environment calls for the program's end: SystemExit('the motor is stuck')"),
-        ("exit", RuntimeError, "a worker process of the environments ended with code 3"),
+        ("SystemExit", RuntimeError, "the environment tries to end the program: SystemExit('the motor is stuck')"),
+        ("exit", WorkerEndedError, "a worker process of the environments ended with code 3"),
     ],
 )
-def test_an_environment_that_fails_fails_its_own_row(deed: str, kind: type[Exception], text: str) -> None:
-    """Row 3 fails, at its first step and again in an episode after it; the others play as if it had not."""
-    seeds = [5, 6, 12, 8]
-    sound, slots, rows = Bank(probe("Failing"))(), spread(probe("Failing", when=8, deed=deed), 2), np.arange(4)
-    for begun in (sound.start(rows, seeds), slots.start(rows, seeds)):
-        assert not begun.failures
-    for live in (rows, rows[[0, 2]], rows[[1, 2]]):
-        expected, step = (bank.step(live, live) for bank in (sound, slots))
-        others = live != 3
-        assert [part[others].tolist() for part in step[:4]] == [part[others].tolist() for part in expected[:4]]
-        assert list(step.failures) == ([3] if 3 in live else [])
-        for error in step.failures.values():
-            assert isinstance(error, kind)
-            assert str(error) == text
-            if deed != "exit":
-                assert "in reward" in "".join(error.__notes__)  # where it was raised
-    assert not slots.start(rows[3:], [9]).failures
-    assert slots.start(rows[3:], [8]).failures == {}
-    assert list(slots.step(rows[3:], rows[3:]).failures) == [3]
-    slots.close()
+def test_an_exception_is_raised_here_and_ends_the_workers(deed: str, kind: type[Exception], text: str) -> None:
+    """The step of row 3 fails; a process that exits is replaced once, and fails again."""
+    bank, rows = spread(probe("Failing", when=8, deed=deed), 2), np.arange(4)
+    bank.start(rows, [5, 6, 12, 8])
+    assert len(bank.step(rows[:3], column(0, 1, 2)).rewards) == 3
+    with pytest.raises(kind) as caught:
+        bank.step(rows, column(0, 1, 2, 3))
+    assert str(caught.value) == text
+    if deed != "exit":
+        assert "in reward" in "".join(caught.value.__notes__)  # the traceback in the worker
     assert children() == []
 
 
@@ -154,85 +152,92 @@ def kill_one() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_episodes_go_on_in_a_new_process_where_one_was_killed(number: int) -> None:
-    """Five rows walk, each start again where their walk ends, and workers are killed twice, once amid all episodes."""
+def test_episodes_continue_in_a_new_process_if_one_was_killed(number: int) -> None:
+    """Five rows walk, and start again at their walks' ends. A worker is killed twice, in the middle of episodes."""
     spec, rows, seeds = probe("Walk"), np.arange(5), iter(range(100))
-    here, there = Bank(spec)(), spread(spec, number)
+    here, there = Build(spec)(), spread(spec, number)
     begun = [bank.start(rows, list(range(5))).observations.tolist() for bank in (here, there)]
     assert begun[0] == begun[1]
     for time in range(40):
-        actions = (rows + time + time // 3) % 2
+        actions = column(*(rows + time + time // 3) % 2)
         expected, step = here.step(rows, actions), there.step(rows, actions)
         assert [part.tolist() for part in step[:4]] == [part.tolist() for part in expected[:4]]
-        assert not step.failures
         ended = rows[step.terminated]
-        drawn = [next(seeds) for _ in ended]
-        again = [bank.start(ended, drawn).observations.tolist() for bank in (here, there)]
-        assert again[0] == again[1]
+        if len(ended):
+            drawn = [next(seeds) for _ in ended]
+            again = [bank.start(ended, drawn).observations.tolist() for bank in (here, there)]
+            assert again[0] == again[1]
         if time in (3, 21):
             kill_one()
     there.close()
     assert children() == []
 
 
-def test_an_environment_that_does_not_repeat_itself_in_a_new_process_fails_its_row() -> None:
-    """It shows how many episodes its process has begun: 3 and 2 at first, and 1 and 2 in the new one."""
-    slots, rows = spread(probe("Unrepeatable"), 1), np.arange(2)
-    slots.start(rows, [1, 2])
-    slots.start(rows[:1], [3])
+def test_a_worker_killed_between_episodes_is_replaced_when_they_start() -> None:
+    spec = probe("Diary", longest=99)
+    here, there = Build(spec)(), spread(spec, 1)
+    for bank in (here, there):
+        bank.start(np.arange(2), [60, 61])
     kill_one()
-    step = slots.step(rows, np.zeros(2, dtype=np.int64))
-    assert sorted(step.failures) == [0, 1]
-    assert "did not play an episode again as before" in str(step.failures[1])
-    slots.close()
+    found = [bank.start(np.arange(2), [62, 63]).observations.tolist() for bank in (here, there)]
+    assert found[0] == found[1]
+    there.close()
+
+
+def test_an_environment_that_does_not_repeat_itself_in_a_new_process_is_an_error() -> None:
+    """It shows how many episodes its process has begun: 3 and 2 at first, and 1 and 2 in the new one."""
+    bank, rows = spread(probe("Unrepeatable"), 1), np.arange(2)
+    bank.start(rows, [1, 2])
+    bank.start(rows[:1], [3])
+    kill_one()
+    with pytest.raises(RuntimeError, match="the environment does not repeat an episode from its seed and actions"):
+        bank.step(rows, column(0, 0))
+    assert children() == []
 
 
 def test_an_episode_that_has_ended_is_not_played_again_in_a_new_process() -> None:
-    slots, rows = spread(inspect("tests.probes:pgexp-probe/Unrepeatable-v0", 1), 1), np.arange(2)
+    bank, rows = spread(inspect("tests.probes:pgexp-probe/Unrepeatable-v0", 1), 1), np.arange(2)
     for row in (rows, rows[:1]):
-        slots.start(row, [1] * len(row))
-        assert slots.step(row, row).truncated.all()
+        bank.start(row, [1] * len(row))
+        assert bank.step(row, column(*row)).truncated.all()
     kill_one()
-    assert not slots.start(rows[:1], [1]).failures
-    slots.close()
+    assert bank.start(rows[:1], [1]).observations.tolist() == [[1.0]]
+    bank.close()
 
 
-class Unbuildable(Bank):
+class Unbuildable(Build):
     """Builds no bank."""
 
-    def __call__(self) -> Slots:
+    def __call__(self) -> Bank:
         raise ValueError("no bank")
 
 
-def test_a_bank_that_a_worker_cannot_build_is_everybody_s_error() -> None:
-    slots = WorkerSlots(Unbuildable(probe("Arms")), 2)
+def test_an_exception_in_building_the_bank_is_raised_here() -> None:
+    bank = WorkerBank(Unbuildable(probe("Arms")), 2)
     with pytest.raises(ValueError, match="no bank"):
-        slots.start(np.arange(2), [1, 2])
+        bank.start(np.arange(2), [1, 2])
     assert children() == []
 
 
-def test_an_environment_that_a_worker_cannot_make_fails_its_rows() -> None:
+def test_an_exception_in_making_an_environment_is_raised_here() -> None:
     spec = probe("Arms")
     broken = EnvSpec(**{**vars(spec), "id": "tests.probes:pgexp-probe/Nobody-v0"})
-    slots = spread(broken, 1)
-    begun = slots.start(np.arange(2), [1, 2])
-    assert [*begun.failures] == [0, 1]
-    assert "Nobody" in str(begun.failures[0])
-    slots.close()
+    with pytest.raises(Exception, match="Nobody"):
+        spread(broken, 1).start(np.arange(2), [1, 2])
     assert children() == []
 
 
-def test_a_step_that_does_not_come_back_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_does_not_return_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(worker, "_PATIENCE", 0.1)
     before = signal.signal(signal.SIGALRM, interrupt)
-    slots = spread(probe("Failing", when=8, deed="hang"), 1)
-    slots.start(np.arange(1), [8])
+    bank = spread(probe("Failing", when=8, deed="hang"), 1)
+    bank.start(np.arange(1), [8])
     signal.setitimer(signal.ITIMER_REAL, 0.3)
     with pytest.raises(KeyboardInterrupt):
-        slots.step(np.arange(1), np.array([0]))
+        bank.step(np.arange(1), column(0))
     signal.signal(signal.SIGALRM, before)
     assert children() == []
 
@@ -241,8 +246,8 @@ def test_no_worker_outlives_its_parent() -> None:
     code = """
 import os, sys, numpy as np, psutil
 from pgexp.envs.spec import inspect
-slots = inspect("CartPole-v1", vectorization="async").slots(2)
-slots.start(np.arange(2), [1, 2])
+bank = inspect("CartPole-v1", vectorization="async").bank(2)
+bank.start(np.arange(2), [1, 2])
 print(*[child.pid for child in psutil.Process().children()], flush=True)
 sys.stdin.read()
 """

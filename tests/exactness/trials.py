@@ -1,4 +1,4 @@
-"""Many estimates of one gradient, and whether they agree with what it is."""
+"""Repeated estimates of one gradient, and a test of their mean."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,14 +13,14 @@ from pgexp.functional.returns import starts
 from pgexp.learning.estimator import Estimator
 from tests.exactness.problems import Array, Played, Problem, play
 
-ERROR_RATE = 1e-6  # that any estimate which is right is found wrong
-TESTS = 200  # no more than so many estimates are tested, each at a level of ERROR_RATE / TESTS (Bonferroni)
+ERROR_RATE = 1e-6  # probability that any correct estimate is rejected
+TESTS = 200  # most estimates that are tested, each at the level ERROR_RATE / TESTS (Bonferroni)
 SEED = 2026
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A problem's episodes, played once and cut into batches; every estimator gets the same ones."""
+    """A problem's episodes, played once and cut into batches; each estimator receives the same batches."""
 
     problem: Problem
     batches: int
@@ -36,7 +36,7 @@ class Trial:
 
     @cached_property
     def cut(self) -> list[Batch]:
-        """The batches; an episode's slot is its place among all."""
+        """The batches. An episode's environment is its index among all episodes."""
         begin = np.append(starts(self.played.lengths), len(self.played.rewards))
         zeros, ended = np.zeros(self.size, dtype=np.int64), np.ones(self.size, dtype=bool)
         nothing = {
@@ -54,21 +54,21 @@ class Trial:
                 actions=self.played.actions[begin[at] : begin[at + self.size]],
                 rewards=self.played.rewards[begin[at] : begin[at + self.size]],
                 lengths=self.played.lengths[at : at + self.size],
-                slots=np.arange(at, at + self.size),
+                environments=np.arange(at, at + self.size),
                 **nothing,
             )
             for at in range(0, self.batches * self.size, self.size)
         ]
 
     def scores(self, batch: Batch, weights: Array) -> Array:
-        """Return each episode's sum of weighed scores, as a baseline is handed it."""
+        """Return each episode's sum of weighted scores, as baselines receive it."""
         of_steps = self.problem.scores(batch.observations, batch.actions)
         return np.add.reduceat(weights[:, None] * of_steps, starts(batch.lengths))
 
     def replay(self, batch: Batch) -> Replay:
-        """Return the greedy episodes of a batch, as a baseline is handed them."""
+        """Return the greedy episodes of a batch, as baselines receive them."""
         rewards, lengths = self._greedy
-        return Replay(np.concatenate([rewards[slot] for slot in batch.slots]), lengths[batch.slots])
+        return Replay(np.concatenate([rewards[index] for index in batch.environments]), lengths[batch.environments])
 
     @cached_property
     def _greedy(self) -> tuple[list[Array], Array]:
@@ -76,7 +76,7 @@ class Trial:
         return np.split(played.rewards, starts(played.lengths)[1:]), played.lengths
 
     def estimates(self, how: Estimator, baseline: Baseline) -> Array:
-        """Return the estimate from each batch, [batches, P]; the baseline learns from each after it was used."""
+        """Return the estimate from each batch, [batches, P]; the baseline is fitted to each batch after its use."""
         past, weights = Moments.none(1), []
         for batch in self.cut:
             estimate = how.estimate(baseline, batch, past)
@@ -89,8 +89,8 @@ class Trial:
 def distance(estimates: Array, expected: Array) -> float:
     """Return Hotelling's ``T^2 = n (mean - expected) . C^-1 (mean - expected)``, C the estimates' covariance.
 
-    For thousands of estimates about the truth it has the chi-squared distribution of P degrees of freedom. A baseline
-    that learns makes them depend on those before; about the truth they stay a martingale, with the same limit.
+    For thousands of estimates with the expected mean, it has the chi-squared distribution with P degrees of freedom.
+    With a fitted baseline, estimates depend on earlier ones; their errors are a martingale, with the same limit.
     """
     off = estimates.mean(0) - expected
     covariance = np.atleast_2d(np.cov(estimates.T))
@@ -98,5 +98,5 @@ def distance(estimates: Array, expected: Array) -> float:
 
 
 def bound(parameters: int) -> float:
-    """Return what T^2 of a right estimate exceeds with a probability of ERROR_RATE / TESTS."""
+    """Return the value that T^2 of a correct estimate exceeds with probability ERROR_RATE / TESTS."""
     return float(chi2.isf(ERROR_RATE / TESTS, parameters))

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -7,10 +7,11 @@ from pgexp.execution.assembly import assemble
 from pgexp.execution.experiment import Experiment
 from pgexp.execution.journal import Journal
 from pgexp.schema.config import RunConfig
+from pgexp.schema.names import TIMING
 from pgexp.storage.spool import End, Item, Row, SpoolReader
 from tests.conftest import Compose
 
-# An environment of a user's own, of which a batch is two episodes of four steps: an update every eight steps.
+# A user's own environment. A batch is two episodes of four steps, so an update takes eight steps.
 CLOCK = (
     "env.id=tests.execution.own.mine:Clock-v0",
     "network=linear",
@@ -23,52 +24,60 @@ CLOCK = (
 
 
 class Trained:
-    """An experiment, and what it left in its runs' folders."""
+    """An experiment and the folder of its run."""
 
-    def __init__(self, configs: Sequence[RunConfig], folder: Path) -> None:
-        self.folders = [folder / str(run) for run in range(len(configs))]
-        self.pack = assemble(configs)
-        self.experiment = Experiment(self.pack, [Journal(path) for path in self.folders])
+    def __init__(self, config: RunConfig, folder: Path) -> None:
+        self.folder = folder
+        self.assembled = assemble(config)
+        self.experiment = Experiment(self.assembled, Journal(folder))
 
     def run(self) -> "Trained":
-        self.experiment.run(lambda share, rate, returns: None)
+        """Train the run to its end."""
+        self.experiment.run(lambda share, rate, mean_return: None)
         return self
 
-    def items(self, run: int = 0) -> list[Item]:
-        """Return all that a run's spool holds, in order."""
-        return SpoolReader(self.folders[run] / "rows.jsonl").read()
+    def items(self) -> list[Item]:
+        """Return everything in the run's spool, in order."""
+        return SpoolReader(self.folder / "rows.jsonl").read()
 
-    def rows(self, run: int = 0, metric: str = "") -> list[Row]:
-        """Return a run's rows, or those that have a metric of that group."""
-        rows = [item for item in self.items(run) if isinstance(item, Row)]
-        return [row for row in rows if any(name.startswith(metric) for name in row.metrics)]
+    def rows(self, group: str = "") -> list[Row]:
+        """Return the rows, or those that have a metric of a group."""
+        rows = [item for item in self.items() if isinstance(item, Row)]
+        return [row for row in rows if any(name.startswith(group) for name in row.metrics)]
 
-    def steps(self, run: int = 0, metric: str = "") -> list[int]:
-        """Return the steps of a run's rows, or of those that have a metric of that group."""
-        return [row.steps for row in self.rows(run, metric)]
+    def steps(self, group: str = "") -> list[int]:
+        """Return the steps of the rows, or of those that have a metric of a group."""
+        return [row.steps for row in self.rows(group)]
 
-    def end(self, run: int = 0) -> tuple[str, str]:
-        """Return how a run ended, which is the last that its spool holds, and why."""
-        *before, last = self.items(run)
+    @property
+    def end(self) -> tuple[str, str]:
+        """The run's status and its reason, from the spool's last item."""
+        *before, last = self.items()
         assert isinstance(last, End)
         assert not any(isinstance(item, End) for item in before)
         return last.status, last.reason
 
-    def is_complete(self, run: int = 0) -> bool:
-        """Return whether nothing of a run is left to do."""
-        last = self.items(run)[-1]
+    @property
+    def is_complete(self) -> bool:
+        """Whether a resumed run would have nothing left to do."""
+        last = self.items()[-1]
         return isinstance(last, End) and last.complete
 
 
-Train = Callable[..., Trained]
+def untimed(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics without the timings."""
+    return {name: value for name, value in metrics.items() if not name.startswith(TIMING)}
+
+
+Train = Callable[[RunConfig], Trained]
 
 
 @pytest.fixture
 def experiment(tmp_path: Path) -> Train:
-    """Makes an experiment of a pack of configs, in a folder of its own."""
+    """Return a function from a config to an experiment in a folder of its own."""
 
-    def made(*configs: RunConfig) -> Trained:
-        return Trained(configs, tmp_path / f"pack {len(list(tmp_path.iterdir()))}")
+    def made(config: RunConfig) -> Trained:
+        return Trained(config, tmp_path / f"run {len(list(tmp_path.iterdir()))}")
 
     return made
 

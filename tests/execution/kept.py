@@ -1,11 +1,11 @@
-"""A pack's first run kept as a trained run keeps its policy, without having trained it."""
+"""Policy files of untrained runs, written as a trained run writes its own."""
 
 from pathlib import Path
 
 import torch
 
 import tests.probes  # noqa: F401 - registers the probes
-from pgexp.execution.assembly import Pack, assemble
+from pgexp.execution.assembly import Run, assemble
 from pgexp.execution.policies import describe
 from pgexp.networks.parameters import Parameters
 from pgexp.schema.config import RunConfig
@@ -13,7 +13,7 @@ from pgexp.storage.policy import write_policy
 
 STEPS = 1_234
 
-# Environments of all spaces, networks and heads of all kinds: what is chosen, by a name.
+# Overrides by a name: environments with spaces of each kind, networks and heads of each kind.
 KINDS: dict[str, tuple[str, ...]] = {
     "discrete": ("env=cartpole",),
     "box, clipped": ("env=pendulum", "head=gaussian", "head.std=network"),
@@ -28,23 +28,25 @@ KINDS: dict[str, tuple[str, ...]] = {
         "env=cartpole",
         "env.wrappers=[{_target_:gymnasium.wrappers.FrameStackObservation,stack_size:3}]",
     ),
+    "own dynamics": ("env.id=Dials", "env.dynamics={_target_:tests.user_parts.Dials,stuck:true}"),
     "a value beside": ("env=cartpole", "baseline=shared_value"),
     "with a memory": ("env.id=pgexp-probe/Recall-v0", "network=gru"),
     "with two memories": ("env.id=pgexp-probe/Recall-v0", "network=lstm", "dtype=float64"),
 }
 
 
-def keep(config: RunConfig, folder: Path) -> tuple[Pack, Parameters]:
-    """Write the policy of a config into a folder; return its pack, and its parameters, [1, ...].
+def keep(config: RunConfig, folder: Path) -> tuple[Run, Parameters]:
+    """Write the policy of a config into a folder; return its run and its parameters.
 
-    They are disturbed, so that every one of them shows in what the policy does.
+    The parameters are disturbed, so that each of them changes what the policy does.
     """
-    pack = assemble([config])
+    run = assemble(config)
     generator = torch.Generator().manual_seed(0)
+    views = run.parameters.views
     with torch.no_grad():
-        for name, tensor in pack.stacked.items():
+        for name, tensor in views.items():
             noise = torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype)
             tensor.copy_(noise + 0.5 if name.endswith("scale") else tensor + noise - 0.5)
-    tensors = {name: tensor[0].detach().numpy().copy() for name, tensor in pack.stacked.items()}
-    write_policy(folder, tensors, describe(config, pack.env, pack.policy, STEPS))
-    return pack, pack.stacked
+    tensors = {name: tensor.detach().numpy().copy() for name, tensor in views.items()}
+    write_policy(folder, tensors, describe(config, run.env, run.policy, STEPS))
+    return run, views

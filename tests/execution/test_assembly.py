@@ -1,16 +1,24 @@
-"""What assembly refuses to build, and how it says so."""
+"""Assembly of runs, and the errors that it raises."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 
+from pgexp.envs.bank import GymnasiumBank
 from pgexp.execution.assembly import assemble, build
+from pgexp.learning.agent import CompiledAgent, TorchAgent
+from pgexp.learning.rollout import CompiledRollout, SteppedRollout
 from pgexp.networks.linear import Linear
 from pgexp.networks.network import Network
 from pgexp.schema.config import Option
 from pgexp.schema.errors import ConfigError
 from tests.conftest import Compose
+from tests.user_parts import LENGTH
 
 LINEAR = {"bias": True, "initialization": "zeros", "gain": 1.0}
+SMALL = ("baseline=none", "algorithm.batch.episodes=4", "env.num_envs=2")
 
 
 def refusal(target: str, kind: type = Network, **arguments: object) -> str:
@@ -19,21 +27,20 @@ def refusal(target: str, kind: type = Network, **arguments: object) -> str:
     return str(refused.value)
 
 
-def test_an_option_is_handed_what_its_constructor_takes() -> None:
+def test_a_constructor_gets_the_arguments_that_it_takes() -> None:
     made = build("network", Option("pgexp.networks.linear.Linear", LINEAR), Network, inputs=2, outputs=3, seed=4)
     assert isinstance(made, Linear)
-    assert made.initial(lambda name: torch.Generator())["0.weight"].shape == (2, 3)
+    assert math.prod(made.initial(lambda name: torch.Generator())["0.weight"].shape) == 2 * 3
 
 
 def test_a_class_of_another_kind_is_refused() -> None:
-    said = refusal("tests.execution.own.mine.Unrelated")
-    assert said == (
+    assert refusal("tests.execution.own.mine.Unrelated") == (
         "network._target_: tests.execution.own.mine.Unrelated is no pgexp.networks.network.Network; "
         "derive it from that class"
     )
 
 
-def test_what_is_no_class_is_refused() -> None:
+def test_a_function_is_refused() -> None:
     assert "is no pgexp.networks.network.Network" in refusal("tests.execution.own.mine.interrupt")
 
 
@@ -42,32 +49,119 @@ def test_a_class_that_cannot_be_imported_is_refused(target: str) -> None:
     assert refusal(target).startswith(f"network._target_: {target} can't be imported: ")
 
 
-def test_arguments_that_a_constructor_refuses_are_told_in_its_words() -> None:
+def test_the_error_quotes_a_constructor_that_refuses_its_arguments() -> None:
     assert refusal("pgexp.networks.linear.Linear") == (
         "network: Linear refuses its arguments: Linear.__init__() missing 3 required positional arguments: "
         "'bias', 'initialization', and 'gain'"
     )
 
 
-def test_every_contradiction_is_told_with_its_key(configured: Compose) -> None:
+def test_the_error_names_each_contradiction_by_its_key(configured: Compose) -> None:
     segments = ("algorithm.batch.episodes=null", "algorithm.batch.steps=8")
     with pytest.raises(ConfigError) as refused:
-        assemble([configured("baseline=none", *segments, "algorithm.time_limit=bootstrap")])
+        assemble(configured("baseline=none", *segments, "algorithm.time_limit=bootstrap"))
     assert [problem.key for problem in refused.value.problems] == [
         "algorithm.time_limit=bootstrap",
         "algorithm.open_tail=bootstrap",
     ]
 
 
-def test_a_contradiction_is_found_in_any_run_of_a_pack(configured: Compose) -> None:
-    fine, wrong = configured("baseline=value"), configured("baseline=none", "algorithm.time_limit=bootstrap")
-    with pytest.raises(ConfigError, match=r"algorithm\.time_limit=bootstrap"):
-        assemble([fine, wrong])
+def test_the_optimizer_steps_on_the_parameters_that_the_agents_act_by(configured: Compose) -> None:
+    run = assemble(configured())
+    vector = run.parameters.vector
+    inside = range(vector.data_ptr(), vector.data_ptr() + vector.nbytes)
+    stepped = [tensor for group in run.learner.student.optimizer.param_groups for tensor in group["params"]]
+    assert sum(tensor.numel() for tensor in stepped) == vector.numel()
+    assert all(tensor.data_ptr() in inside for tensor in stepped)
+    agent = run.collector._rollout.agent
+    assert isinstance(agent, CompiledAgent)
+    assert np.shares_memory(agent.arguments.parameters, vector.numpy())
 
 
-def test_learners_step_on_the_stack_that_the_pack_acts_by(configured: Compose) -> None:
-    pack = assemble([configured("seed=0"), configured("seed=1")])
-    for run, learner in enumerate(pack.learners):
-        for name, tensor in learner.student.parameters.items():
-            assert tensor.data_ptr() == pack.stacked[name][run].data_ptr()
-            assert tensor.shape == (1, *pack.stacked[name].shape[1:])
+@pytest.mark.parametrize(
+    ("overrides", "rollout", "agent"),
+    [
+        ((), CompiledRollout, CompiledAgent),
+        (("env.vectorization=sync",), SteppedRollout, CompiledAgent),
+        (("env=mountaincar_continuous", "head=beta"), SteppedRollout, TorchAgent),
+        (("env=frozenlake",), SteppedRollout, CompiledAgent),
+    ],
+    ids=["dynamics and policy have kernels", "sync", "the head has no kernel", "the environment has no kernel"],
+)
+def test_a_run_acts_in_compiled_code_if_all_its_parts_have_kernels(
+    configured: Compose, overrides: tuple[str, ...], rollout: type, agent: type
+) -> None:
+    run = assemble(configured(*SMALL, *overrides))
+    assert type(run.collector._rollout) is rollout
+    assert type(run.collector._rollout.agent) is agent
+
+
+class TestOwnDynamics:
+    OWN = ("env.id=Faulty", "env.dynamics={_target_:tests.user_parts.FaultyDynamics,fault:0,at:3}")
+
+    def test_a_run_trains_in_them(self, configured: Compose) -> None:
+        run = assemble(configured(*SMALL, *self.OWN))
+        assert type(run.collector._rollout) is CompiledRollout
+        assert (run.env.id, run.env.observation_size, run.env.dynamics.parameters) == ("Faulty", 2, [0, 3])
+        assert run.collector.collect().lengths.tolist() == [LENGTH] * 4
+
+    def test_the_time_limit_of_the_config_comes_before_their_own(self, configured: Compose) -> None:
+        levers = ("env.id=Levers", "env.dynamics={_target_:tests.user_parts.Levers}")
+        assert assemble(configured(*SMALL, *levers)).env.max_episode_steps == 12
+        shorter = assemble(configured(*SMALL, *levers, "env.max_episode_steps=5"))
+        assert shorter.collector.collect().lengths.tolist() == [5] * 4
+
+    @pytest.mark.parametrize("vectorization", ["sync", "async"])
+    def test_they_can_be_stepped_one_by_one(self, configured: Compose, vectorization: str) -> None:
+        compiled = assemble(configured(*SMALL, *self.OWN)).collector.collect()
+        run = assemble(configured(*SMALL, *self.OWN, f"env.vectorization={vectorization}"))
+        stepped = run.collector.collect()
+        run.close()
+        np.testing.assert_array_equal(stepped.observations, compiled.observations)
+        np.testing.assert_array_equal(stepped.rewards, compiled.rewards)
+
+    def test_a_class_of_another_kind_is_refused(self, configured: Compose) -> None:
+        config = configured(*SMALL, "env.dynamics={_target_:tests.execution.own.mine.Unrelated}")
+        with pytest.raises(ConfigError, match=r"env\.dynamics\._target_: .* is no pgexp\.envs\.compiled\.dynamics\.Dyn"):
+            assemble(config)
+
+
+class TestOwnModule:
+    """A `torch.nn.Module` as `network._target_`."""
+
+    def test_it_acts_in_torch(self, configured: Compose) -> None:
+        run = assemble(configured(*SMALL, "network={_target_:tests.user_parts.Residual}"))
+        # CartPole: 4 inputs, 2 outputs. The output layer reads the 8 hidden units and the inputs.
+        assert {name: tuple(tensor.shape) for name, tensor in run.parameters.views.items()} == {
+            "hidden.weight": (8, 4),
+            "hidden.bias": (8,),
+            "output.weight": (2, 12),
+            "output.bias": (2,),
+        }
+        assert type(run.collector._rollout.agent) is TorchAgent
+
+    def test_its_outputs_are_those_of_the_module(self, configured: Compose) -> None:
+        run = assemble(configured(*SMALL, "network={_target_:tests.user_parts.Residual}"))
+        p = {name: tensor.detach().numpy() for name, tensor in run.parameters.views.items()}
+        x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+        hidden = np.maximum(x @ p["hidden.weight"].T + p["hidden.bias"], 0)
+        expected = np.concatenate([hidden, x], 1) @ p["output.weight"].T + p["output.bias"]
+        with torch.no_grad():
+            found = run.policy.network(run.parameters.views, torch.from_numpy(x))
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+    def test_it_learns(self, configured: Compose) -> None:
+        run = assemble(configured(*SMALL, "network={_target_:tests.user_parts.Residual}"))
+        before = {name: tensor.detach().clone() for name, tensor in run.parameters.views.items()}
+        run.learner.learn(run.collector.collect())
+        assert all(not torch.equal(before[name], tensor) for name, tensor in run.parameters.views.items())
+
+
+def test_banks_are_made_when_they_are_used(configured: Compose) -> None:
+    run = assemble(configured(*SMALL, "env=frozenlake"))
+    rollout = run.collector._rollout
+    assert isinstance(rollout, SteppedRollout)
+    assert isinstance(rollout.bank, GymnasiumBank)
+    assert rollout.bank._envs == {}
+    run.collector.collect()
+    assert len(rollout.bank._envs) == 2
