@@ -77,7 +77,6 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.diagnostics
 	$(BIN)/python -m benchmarks.outage
 	$(BIN)/python -m benchmarks.planning
-	$(BIN)/python -m benchmarks.packs
 	$(BIN)/python -m benchmarks.recording
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.loading

@@ -1,6 +1,6 @@
-"""What diagnostics cost: the CPU time of a whole training with them, over that of the same training without.
+"""Cost of diagnostics: the CPU time of a training with them, over that of the same training without.
 
-    python -m benchmarks.diagnostics [--runs 8] [--pairs 9] [OVERRIDE ...]
+    python -m benchmarks.diagnostics [--pairs 9] [OVERRIDE ...]
 
 Each level is timed against `off` pair by pair, in turn, so that a machine whose speed drifts does so under both; the
 median of the ratios is what counts.
@@ -16,7 +16,7 @@ import time
 
 import torch
 
-from benchmarks.throughput import configs
+from benchmarks.throughput import config_of
 from pgexp.execution.assembly import assemble
 from pgexp.learning.trainer import train
 
@@ -24,21 +24,20 @@ BASELINES = ("mean", "value")
 LEVELS = ("light", "full")
 
 
-def cpu_seconds(baseline: str, level: str, runs: int, overrides: list[str]) -> float:
-    """Return the CPU time that training a pack takes, its assembly left aside."""
-    pack = assemble(configs(baseline, runs, [f"diagnostics={level}", *overrides]))
+def cpu_seconds(baseline: str, level: str, overrides: list[str]) -> float:
+    """Return the CPU time of training a run, without its assembly."""
+    run = assemble(config_of(f"baseline={baseline}", f"diagnostics={level}", "budget.steps=200_000", *overrides))
     begun = time.process_time()
-    for _ in train(pack.collector, pack.stacked, pack.learners):
+    for _ in train(run.collector, run.learner):
         pass
     seconds = time.process_time() - begun
-    pack.close()
+    run.close()
     return seconds
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=8)
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
@@ -47,8 +46,7 @@ def main() -> None:
     for baseline in BASELINES:
         for level in LEVELS:
             ratios = sorted(
-                cpu_seconds(baseline, level, arguments.runs, arguments.overrides)
-                / cpu_seconds(baseline, "off", arguments.runs, arguments.overrides)
+                cpu_seconds(baseline, level, arguments.overrides) / cpu_seconds(baseline, "off", arguments.overrides)
                 for _ in range(arguments.pairs)
             )
             span = f"{statistics.median(ratios):.3f} [{ratios[0]:.3f}, {ratios[-1]:.3f}]"

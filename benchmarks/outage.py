@@ -27,7 +27,7 @@ from typing import Literal, cast
 from rich.console import Console
 from scipy.stats import quantile_test
 
-from benchmarks.throughput import HERE, configs
+from benchmarks.throughput import HERE, config_of
 from pgexp.execution.command import train_sweep
 from pgexp.execution.plan import Job
 
@@ -54,10 +54,9 @@ def cost(store: Store, runs: int, overrides: Sequence[str]) -> Cost:
 
 
 def _trained(uri: str, folder: Path, runs: int, overrides: Sequence[str]) -> Cost:
-    found = [
-        replace(config, tracking=replace(config.tracking, uri=uri))
-        for config in configs("value", runs, list(overrides))
-    ]
+    shipped = config_of("baseline=value", "budget.steps=200_000", *overrides)
+    tracking = replace(shipped.tracking, uri=uri)
+    found = [replace(shipped, seed=seed, tracking=tracking) for seed in range(runs)]
     jobs = [Job(config, folder / str(number)) for number, config in enumerate(found)]
     train_sweep(jobs, folder, HERE, dict, Console(quiet=True))
     trainer, recorder = (

@@ -38,6 +38,7 @@ from pgexp.execution.assembly import Run, assemble
 from pgexp.functional.arrays import Floats, Rows
 from pgexp.learning.trainer import train
 from pgexp.schema.config import Option, RunConfig
+from pgexp.schema.sweep import Settings, Sweep
 
 SEGMENTS: Final = ("env.num_envs=16", "algorithm.batch.episodes=null", "algorithm.batch.steps=128")
 DROPPED: Final = (*SEGMENTS, "algorithm.open_tail=drop")  # the batch mean predicts nothing to bootstrap with
@@ -56,6 +57,8 @@ SIMULATORS: Final[Mapping[str, tuple[str, ...]]] = {
     "Hopper-v5": ("env=hopper", *WIDE, *VALUE, *SEGMENTS),
     "LunarLander-v3": ("env=lunarlander", *WIDE, *VALUE, *SEGMENTS),
 }
+
+HERE: Final = Settings(Sweep(), Option("pgexp.execution.workers.local.LocalWorkers", {"processes": 0}))  # no workers
 
 Row = dict[str, Any]
 
@@ -84,7 +87,7 @@ def sgemm() -> float:
     generator = np.random.default_rng(0)
     a, b = (generator.standard_normal(shape, np.float32) for shape in ((2048, 64), (64, 64)))
     best = min(timed(lambda: a @ b) for _ in range(50))
-    return 2 * a.shape[0] * a.shape[1] * b.shape[1] / best
+    return 2 * 2048 * 64 * 64 / best
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -162,7 +165,8 @@ def plain_loop(seconds: float) -> float:
             observation, reward, terminated, truncated, _ = env.step(int(action))
             rewards.append(float(reward))
             over = terminated or truncated
-        returns, following = [], 0.0
+        returns: list[float] = []
+        following = 0.0
         for reward in reversed(rewards):
             following = reward + 0.99 * following
             returns.insert(0, following)

@@ -1,4 +1,4 @@
-"""Estimates the memory that a run takes in a pack, from its shapes (`benchmarks/packs.py` holds it to what is so)."""
+"""Estimate of the memory that a run takes, from its shapes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final

@@ -10,7 +10,7 @@ from typing import Final
 from pgexp.execution.plan import Job, packs
 from pgexp.schema.sweep import Sweep
 
-MOST: Final = 64  # runs of a pack, if it is not said: beyond it they hardly train faster (benchmarks/packs.py)
+MOST: Final = 64  # runs of a pack, unless the config says
 WORKER: Final = 400 * 2**20  # bytes that a worker takes before its first run: Python, torch, Gymnasium
 
 _SHARE = 0.7  # of the memory that is free, for all packs that train at once

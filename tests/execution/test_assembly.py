@@ -1,6 +1,7 @@
 """Assembly of runs, and the errors that it raises."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from tests.conftest import Compose
 from tests.user_parts import LENGTH
 
 LINEAR = {"bias": True, "initialization": "zeros", "gain": 1.0}
+RESIDUAL = Option("tests.user_parts.Residual", {})
 SMALL = ("baseline=none", "algorithm.batch.episodes=4", "env.num_envs=2")
 
 
@@ -111,7 +113,7 @@ class TestOwnDynamics:
         shorter = assemble(configured(*SMALL, *levers, "env.max_episode_steps=5"))
         assert shorter.collector.collect().lengths.tolist() == [5] * 4
 
-    @pytest.mark.parametrize("vectorization", ["sync", "async"])
+    @pytest.mark.parametrize("vectorization", ["sync", pytest.param("async", marks=pytest.mark.slow)])
     def test_they_can_be_stepped_one_by_one(self, configured: Compose, vectorization: str) -> None:
         compiled = assemble(configured(*SMALL, *self.OWN)).collector.collect()
         run = assemble(configured(*SMALL, *self.OWN, f"env.vectorization={vectorization}"))
@@ -122,7 +124,9 @@ class TestOwnDynamics:
 
     def test_a_class_of_another_kind_is_refused(self, configured: Compose) -> None:
         config = configured(*SMALL, "env.dynamics={_target_:tests.execution.own.mine.Unrelated}")
-        with pytest.raises(ConfigError, match=r"env\.dynamics\._target_: .* is no pgexp\.envs\.compiled\.dynamics\.Dyn"):
+        with pytest.raises(
+            ConfigError, match=r"env\.dynamics\._target_: .* is no pgexp\.envs\.compiled\.dynamics\.Dyn"
+        ):
             assemble(config)
 
 
@@ -130,7 +134,7 @@ class TestOwnModule:
     """A `torch.nn.Module` as `network._target_`."""
 
     def test_it_acts_in_torch(self, configured: Compose) -> None:
-        run = assemble(configured(*SMALL, "network={_target_:tests.user_parts.Residual}"))
+        run = assemble(replace(configured(*SMALL), network=RESIDUAL))
         # CartPole: 4 inputs, 2 outputs. The output layer reads the 8 hidden units and the inputs.
         assert {name: tuple(tensor.shape) for name, tensor in run.parameters.views.items()} == {
             "hidden.weight": (8, 4),
@@ -141,7 +145,7 @@ class TestOwnModule:
         assert type(run.collector._rollout.agent) is TorchAgent
 
     def test_its_outputs_are_those_of_the_module(self, configured: Compose) -> None:
-        run = assemble(configured(*SMALL, "network={_target_:tests.user_parts.Residual}"))
+        run = assemble(replace(configured(*SMALL), network=RESIDUAL))
         p = {name: tensor.detach().numpy() for name, tensor in run.parameters.views.items()}
         x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
         hidden = np.maximum(x @ p["hidden.weight"].T + p["hidden.bias"], 0)
@@ -151,7 +155,7 @@ class TestOwnModule:
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-6)
 
     def test_it_learns(self, configured: Compose) -> None:
-        run = assemble(configured(*SMALL, "network={_target_:tests.user_parts.Residual}"))
+        run = assemble(replace(configured(*SMALL), network=RESIDUAL))
         before = {name: tensor.detach().clone() for name, tensor in run.parameters.views.items()}
         run.learner.learn(run.collector.collect())
         assert all(not torch.equal(before[name], tensor) for name, tensor in run.parameters.views.items())
