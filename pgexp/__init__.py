@@ -1,3 +1,3 @@
-"""An experiment framework for policy-gradient reinforcement learning: a whole sweep trained as one program."""
+"""An experiment framework for policy-gradient reinforcement learning."""
 
 __version__ = "0.1.0"

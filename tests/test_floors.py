@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = (
     ("schema",),
+    ("kernels",),
     ("functional", "statistics"),
     ("envs", "networks"),
     ("baselines",),

@@ -1,1 +1,1 @@
-"""Environments as episode slots: rows that are started and stepped side by side, each on a stream of its own."""
+"""Environments: banks of any Gymnasium id, and compiled dynamics."""

@@ -8,7 +8,7 @@ from pgexp.execution.plan import Job
 
 @dataclass(frozen=True)
 class Order:
-    """Runs to be trained as one program, from where their folders stand, and what it takes to do so.
+    """Runs that a worker trains one after the other, from their last checkpoints.
 
     The configs hold the secrets that are masked in the runs' folders: an order is kept nowhere once a worker has it.
     """

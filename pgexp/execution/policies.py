@@ -12,7 +12,7 @@ import torch
 from gymnasium import spaces
 
 from pgexp.envs.spec import EnvSpec
-from pgexp.execution.building import build
+from pgexp.execution.building import build, imported
 from pgexp.execution.checkpoints import policy_of
 from pgexp.functional.spaces import ActionSpace
 from pgexp.learning.observer import Observer
@@ -51,12 +51,12 @@ def make_policy(
     built_head = build("head", head, Head, space=space)
     outputs = built_head.inputs + shared
     passed = {"inputs": size, "outputs": outputs, "shape": tuple(shape)}
-    built_network = build("network", network, (Network, RecurrentNetwork, torch.nn.Module), **passed)
-    if isinstance(built_network, torch.nn.Module):
-        try:
-            built_network = network_of(partial(build, "network", network, torch.nn.Module, **passed))
-        except ValueError as error:
-            raise ConfigError([Problem("network", f"{network.name} cannot be used: {error}")]) from error
+    kind = imported("network", network, (Network, RecurrentNetwork, torch.nn.Module))
+    make = partial(build, "network", network, kind, **passed)
+    try:
+        built_network = network_of(make) if issubclass(kind, torch.nn.Module) else make()
+    except ValueError as error:
+        raise ConfigError([Problem("network", f"{network.name} cannot be used: {error}")]) from error
     normalized = size if env.normalize_observations else None
     return Policy(Observer(getattr(torch, dtype), normalized, env.clip_observations), built_network, built_head, shared)
 

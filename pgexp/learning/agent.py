@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -164,10 +164,7 @@ class TorchAgent(Agent):
     def act(self, live: Ints, greedy: bool) -> None:
         """Write samples, actions and the next memory of the live rows. Raises DivergenceError."""
         lanes = self.lanes
-        finite = np.isfinite(self.seen[live]).all(1)
-        if not finite.all():
-            self.cursor[acting.FAILED] = live[np.argmin(finite)]
-            self.require(acting.BAD_OBSERVATION)
+        self._require_finite(self.seen, live, acting.BAD_OBSERVATION)
         if self.space.counts:
             components = np.split(lanes.masks[live], np.cumsum(self.space.counts)[:-1], 1)
             possible = np.all([masks.any(1) for masks in components], 0)
@@ -184,9 +181,16 @@ class TorchAgent(Agent):
             None if greedy else torch.from_numpy(self._uniforms),
             masks,
         )
+        self._require_finite(choice.parameters.numpy(), live, acting.BAD_OUTPUT)
         lanes.samples[live] = self._floats(choice.samples)[live]
         lanes.actions[live] = self._floats(choice.actions)[live]
         lanes.memory[live] = choice.memory.numpy()[live]
+
+    def _require_finite(self, x: NDArray[Any], live: Ints, status: int) -> None:
+        finite = np.isfinite(x[live]).all(1)
+        if not finite.all():
+            self.cursor[acting.FAILED] = live[np.argmin(finite)]
+            self.require(status)
 
     def _floats(self, x: Tensor) -> Floats:
         found: Floats = x.numpy().astype(np.float64).reshape(len(x), -1)

@@ -26,6 +26,7 @@ class Choice(NamedTuple):
     samples: Tensor  # [B] or [B, D], stored and scored
     actions: Tensor  # the same, as the environment takes them
     memory: Tensor  # [B, Z]
+    parameters: Tensor  # [B, P], of the distributions
 
 
 class Reading(NamedTuple):
@@ -103,7 +104,7 @@ class Policy:
             of_head = _masked(self.head(parameters, outputs[:, : self.head.inputs]), masks)
             family = self.distribution
             samples = family.mode(of_head) if uniforms is None else family.sample(of_head, uniforms)
-            return Choice(samples, self.head.act(samples), memory)
+            return Choice(samples, self.head.act(samples), memory, of_head)
 
     def read(self, parameters: Parameters, batch: Batch) -> Reading:
         """Return the outputs for a batch as the observer sees it, with gradients."""

@@ -11,6 +11,7 @@ from pgexp.kernels.layout import Layer
 from pgexp.networks.network import Network
 from pgexp.networks.parameters import Parameters, Streams
 
+_PREFIX: Final = "network."  # of the parameters' names, which then differ from those of head and observer
 _ACTIVATIONS: Final[dict[type[nn.Module], Activation]] = {nn.ReLU: "relu", nn.Tanh: "tanh"}
 
 
@@ -21,13 +22,22 @@ def network_of(make: Callable[[], nn.Module]) -> Network:
     """
     with torch.random.fork_rng(devices=[]):
         module = make()
-    if next(module.buffers(), None) is not None:
-        raise ValueError("it has buffers, such as the statistics of a batch normalisation, which are not supported")
-    if not any(parameter.requires_grad for parameter in module.parameters()):
-        raise ValueError("it has no parameters to learn")
+    _check(module)
     if isinstance(module, nn.Sequential) and _is_plain(module):
         return SequentialNetwork(make, module)
     return ModuleNetwork(make, module)
+
+
+def _check(module: nn.Module) -> None:
+    if next(module.buffers(), None) is not None:
+        raise ValueError("it has buffers, such as the statistics of a batch normalisation, which are not supported")
+    if any(isinstance(part, nn.modules.dropout._DropoutNd) for part in module.modules()):
+        raise ValueError("it has dropout, which draws outside of the run's random streams")
+    trainable = [parameter.requires_grad for parameter in module.parameters()]
+    if not all(trainable):
+        raise ValueError("it has parameters that do not require a gradient; an optimizer changes all of them")
+    if not trainable:
+        raise ValueError("it has no parameters to learn")
 
 
 def _is_plain(module: nn.Sequential) -> bool:
@@ -53,11 +63,12 @@ class ModuleNetwork(Network):
 
     def initial(self, streams: Streams) -> Parameters:
         """Return the module's initial parameters by their names."""
-        return {name: tensor.detach().double() for name, tensor in _drawn(self._make, streams).named_parameters()}
+        drawn = _drawn(self._make, streams).named_parameters()
+        return {_PREFIX + name: tensor.detach().double() for name, tensor in drawn}
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
         """Return the module's outputs. x: [B, inputs]; the result: [B, outputs]."""
-        own = {name: parameters[name] for name, _ in self._module.named_parameters()}
+        own = {name: parameters[_PREFIX + name] for name, _ in self._module.named_parameters()}
         result: Tensor = torch.func.functional_call(self._module, own, (x,))
         return result
 
@@ -68,12 +79,12 @@ class SequentialNetwork(Network):
     def __init__(self, make: Callable[[], nn.Module], module: nn.Sequential) -> None:
         self._make = make
         # An activation may be in the module several times, so duplicates stay; the first item is the module itself.
-        self._children: list[tuple[str, nn.Module]] = list(module.named_modules(remove_duplicate=False))[1:]
+        self._children = [(_PREFIX + name, child) for name, child in module.named_modules(remove_duplicate=False)][1:]
 
     def initial(self, streams: Streams) -> Parameters:
         """Return the module's initial weights, transposed, and biases by their names."""
         drawn = _drawn(self._make, streams).named_parameters()
-        doubles = {name: tensor.detach().double() for name, tensor in drawn}
+        doubles = {_PREFIX + name: tensor.detach().double() for name, tensor in drawn}
         return {name: tensor.T.contiguous() if tensor.ndim == 2 else tensor for name, tensor in doubles.items()}
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ from pgexp.storage.sink import SinkProcess, SinkState
 
 
 class _Done:
-    """A sink that has brought over all there is, since nothing is trained."""
+    """A sink that has nothing left to copy, because nothing is trained."""
 
     def wait(self, timeout: float) -> SinkState:
         return SinkState("done")
@@ -17,13 +17,13 @@ class _Done:
         pass
 
 
-def _train_nothing(experiment: Experiment, show: Show) -> None:
-    experiment._pack.close()
+def _train_nothing(experiment: Experiment, show: Show, dismissed: Callable[[], bool]) -> None:
+    experiment._run.close()
 
 
 @pytest.fixture(scope="module")
 def untrained() -> Iterator[None]:
-    """Commands that build all that they are asked to train, record it, and end."""
+    """Replace training: commands build and record their runs, train nothing, and end."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Experiment, "run", _train_nothing)
         patch.setattr(SinkProcess, "start", lambda *given: _Done())
@@ -32,7 +32,7 @@ def untrained() -> Iterator[None]:
 
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
-    """A folder for what a command says."""
+    """A folder for the output of a command."""
     folder = tmp_path / "said"
     folder.mkdir()
     return folder

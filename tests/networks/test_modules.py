@@ -63,6 +63,10 @@ def named() -> nn.Module:
     )
 
 
+def partly_frozen() -> nn.Module:
+    return nn.Sequential(nn.Linear(INPUTS, 6).requires_grad_(requires_grad=False), nn.Linear(6, OUTPUTS))
+
+
 SEQUENTIAL: dict[str, Callable[[], nn.Module]] = {
     "linear": lambda: nn.Sequential(nn.Linear(INPUTS, OUTPUTS)),
     "mlp": lambda: nn.Sequential(nn.Linear(INPUTS, 6), nn.ReLU(), nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, OUTPUTS)),
@@ -89,7 +93,7 @@ def module_of(make: Callable[[], nn.Module], network: Network, dtype: torch.dtyp
     with torch.no_grad():
         for name, tensor in module.named_parameters():
             transposed = isinstance(network, SequentialNetwork) and tensor.ndim == 2
-            tensor.copy_(own[name].T if transposed else own[name])
+            tensor.copy_(own[f"network.{name}"].T if transposed else own[f"network.{name}"])
     return module
 
 
@@ -107,7 +111,8 @@ def test_outputs_and_gradients_are_the_modules(make: Callable[[], nn.Module], dt
     expected.square().sum().backward()
     for name, tensor in module.named_parameters():
         transposed = isinstance(network, SequentialNetwork) and tensor.ndim == 2
-        torch.testing.assert_close(by_name[name].T if transposed else by_name[name], tensor.grad)
+        gradient = by_name[f"network.{name}"]
+        torch.testing.assert_close(gradient.T if transposed else gradient, tensor.grad)
 
 
 @pytest.mark.parametrize("make", SEQUENTIAL.values(), ids=SEQUENTIAL)
@@ -164,7 +169,7 @@ def test_initial_parameters_depend_on_the_seed_only(make: Callable[[], nn.Module
     second, other = network.initial(streams(3, "init")), network.initial(streams(4, "init"))
     assert {tensor.dtype for tensor in first.values()} == {torch.float64}
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert all(not torch.equal(first[name], other[name]) for name in first if name != "scale")
+    assert all(not torch.equal(first[name], other[name]) for name in first if name != "network.scale")
 
 
 @EACH
@@ -180,7 +185,7 @@ def test_initial_parameters_are_the_modules_own_initialisation() -> None:
     own = network_of(lambda: nn.Linear(100, 50)).initial(streams(0))
     for tensor in own.values():
         assert 0.09 < tensor.abs().max() <= 0.1
-    constant = network_of(Residual).initial(streams(0))["scale"]
+    constant = network_of(Residual).initial(streams(0))["network.scale"]
     assert constant.item() == 1.5
 
 
@@ -214,9 +219,11 @@ def test_a_policy_acts_and_reads_batches_with_it(make: Callable[[], nn.Module]) 
     [
         (lambda: nn.Sequential(nn.Linear(INPUTS, 4), nn.BatchNorm1d(4)), "it has buffers"),
         (nn.ReLU, "it has no parameters to learn"),
-        (lambda: nn.Linear(INPUTS, OUTPUTS).requires_grad_(requires_grad=False), "it has no parameters to learn"),
+        (lambda: nn.Linear(INPUTS, OUTPUTS).requires_grad_(requires_grad=False), "do not require a gradient"),
+        (partly_frozen, "do not require a gradient"),
+        (lambda: nn.Sequential(nn.Linear(INPUTS, OUTPUTS), nn.Dropout(0.5)), "it has dropout"),
     ],
-    ids=["buffers", "no parameters", "frozen parameters"],
+    ids=["buffers", "no parameters", "frozen parameters", "a frozen layer", "dropout"],
 )
 def test_modules_that_cannot_be_used_are_refused(make: Callable[[], nn.Module], message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -234,4 +241,4 @@ def test_learning_changes_the_parameters_along_the_modules_gradient() -> None:
             loss.square().mean().backward()
             optimizer.step()
     for name, tensor in module.named_parameters():
-        np.testing.assert_allclose(own[name].detach(), tensor.detach(), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(own[f"network.{name}"].detach(), tensor.detach(), rtol=1e-12, atol=1e-14)

@@ -1,4 +1,4 @@
-"""A run's key is of what decides its numbers: each such value changes it, nothing else does."""
+"""Keys of runs: each value that decides numbers changes the key, and no other value does."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pgexp.schema.config import Option, RunConfig
-from pgexp.schema.identity import composed, configuration_key, plain, run_key, structure_key
+from pgexp.schema.identity import composed, configuration_key, deciding, plain, run_key, structure_key
 from pgexp.schema.parse import parse
 from tests.schema.conftest import Given
 
@@ -69,7 +69,7 @@ def test_each_value_that_decides_a_number_changes_the_key_and_no_other_does(run:
     others = {place[1:]: other for place, other in variants(run)}
     unchanged = {place for place, other in others.items() if run_key(other) == run_key(run)}
     assert unchanged == OF_NO_CONSEQUENCE
-    assert {"seed", "algorithm.gamma", "baseline.network.widths", "env.slots", "env.kwargs"} < others.keys()
+    assert {"seed", "algorithm.gamma", "baseline.network.widths", "env.num_envs", "env.kwargs", "env.dynamics"} < others.keys()
 
 
 def test_no_two_of_these_runs_share_a_key(run: RunConfig) -> None:
@@ -90,7 +90,7 @@ def test_the_structures_key_is_of_what_shapes_the_program(run: RunConfig) -> Non
     assert changed == {place for place in others if f"{place}.".startswith(SHAPING)} - OF_NO_CONSEQUENCE
 
 
-def test_runs_whose_baseline_shares_the_network_train_apart_from_those_whose_does_not(given: Given) -> None:
+def test_a_baseline_that_shares_the_network_changes_the_structures_key(given: Given) -> None:
     own, none, shared = (
         parse(given({"baseline": {"_target_": f"pgexp.baselines.{target}", **arguments}}))
         for target, arguments in (
@@ -111,10 +111,10 @@ def test_the_order_of_keys_does_not_matter(given: Given) -> None:
     assert run_key(parse(config)) == run_key(parse(reversed_order(config)))
 
 
-def test_automatic_slots_are_the_same_run_as_the_same_slots_given(given: Given) -> None:
-    config = {"algorithm.batch.episodes": 12, "env.slots": None}
-    assert run_key(parse(given(config))) == run_key(parse(given(config | {"env.slots": 12})))
-    assert run_key(parse(given(config))) != run_key(parse(given(config | {"env.slots": 6})))
+def test_an_automatic_num_envs_is_the_same_run_as_the_same_number_set(given: Given) -> None:
+    config = {"algorithm.batch.episodes": 12, "env.num_envs": None}
+    assert run_key(parse(given(config))) == run_key(parse(given(config | {"env.num_envs": 12})))
+    assert run_key(parse(given(config))) != run_key(parse(given(config | {"env.num_envs": 6})))
 
 
 def test_a_whole_number_is_the_same_run_as_its_float(given: Given) -> None:
@@ -140,14 +140,54 @@ print(run_key(parse(json.load(sys.stdin))))
         assert run.stdout.strip() == run_key(parse(given()))
 
 
-def test_a_config_told_in_plain_values_is_read_back_with_its_wrappers(given: Given) -> None:
+def test_a_config_in_plain_values_is_read_back_with_its_wrappers(given: Given) -> None:
     wrapper = {"_target_": "gymnasium.wrappers.FrameStackObservation", "stack_size": 3}
     run = parse(given({"env.wrappers": [wrapper]}))
     assert composed(run)["env"]["wrappers"] == [wrapper]
     assert parse(composed(run), run.choices) == run
 
 
-def test_in_what_order_options_were_written_does_not_show() -> None:
+DYNAMICS = "tests.user_parts.FaultyDynamics"
+
+
+def test_a_key_depends_on_the_arguments_of_the_dynamics(given: Given) -> None:
+    """The class has the defaults fault: required, at: 60."""
+    options = [
+        {"_target_": DYNAMICS, "fault": 0},
+        {"_target_": DYNAMICS, "fault": 1},
+        {"_target_": DYNAMICS, "fault": 0, "at": 3},
+        {"_target_": "tests.user_parts.Levers"},
+    ]
+    runs = [parse(given({"env.dynamics": option})) for option in [*options, None]]
+    assert len({run_key(run) for run in runs}) == 5
+    assert len({configuration_key(run) for run in runs}) == 5
+    assert len({structure_key(run) for run in runs}) == 5
+    again = parse(given({"env.dynamics": {"at": 3, "fault": 0, "_target_": DYNAMICS}}))
+    assert run_key(again) == run_key(runs[2])
+
+
+def test_how_own_dynamics_are_stepped_is_no_part_of_the_key(given: Given) -> None:
+    dynamics = {"_target_": DYNAMICS, "fault": 0}
+    keys = {
+        run_key(parse(given({"env.dynamics": dynamics, "env.vectorization": name})))
+        for name in ("auto", "compiled", "sync", "async")
+    }
+    assert len(keys) == 1
+
+
+def test_absent_dynamics_leave_no_trace_in_what_is_hashed(given: Given) -> None:
+    """So a run of a Gymnasium environment has the key that it had before `env.dynamics` existed."""
+    assert "dynamics" not in json.dumps(deciding(parse(given())))
+    with_dynamics = parse(given({"env.dynamics": {"_target_": DYNAMICS, "fault": 0}}))
+    assert deciding(with_dynamics)["env"]["dynamics"] == {"_target_": DYNAMICS, "fault": 0}
+
+
+def test_a_config_in_plain_values_is_read_back_with_its_dynamics(given: Given) -> None:
+    run = parse(given({"env.id": "Faulty", "env.dynamics": {"_target_": DYNAMICS, "fault": 2, "at": 5}}))
+    assert parse(composed(run), run.choices) == run
+
+
+def test_the_order_of_an_options_arguments_does_not_show() -> None:
     nested = {"b": 1, "a": [{"d": 2, "c": 3}]}
     option = Option("m.C", {"second": nested, "first": 0})
     assert json.dumps(plain(option)) == ('{"_target_": "m.C", "first": 0, "second": {"a": [{"c": 3, "d": 2}], "b": 1}}')

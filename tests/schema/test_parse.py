@@ -1,4 +1,4 @@
-"""A config's mistakes die in the parsing of it, all at once, each with its key; what is right is typed."""
+"""Parsing of a config: typed values, and every mistake at once, each with its key."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def test_what_is_given_is_typed(given: Given) -> None:
     changes = {"seed": 3, "optimizer.betas": [0.5, 0.9], "baseline.network.widths": [7], "algorithm.batch.episodes": 6}
     run = parse(given(changes), {"baseline": "value"})
     assert (run.seed, run.dtype, run.schedule.name) == (3, "float32", "Linear")
-    assert (run.batch.steps, run.batch.episodes, run.slots) == (None, 6, 6)
+    assert (run.batch.steps, run.batch.episodes, run.num_envs) == (None, 6, 6)
     assert run.optimizer.target == "torch.optim.Adam"
     assert run.optimizer.arguments["betas"] == (0.5, 0.9)
     assert run.choices == {"baseline": "value"}
@@ -95,7 +95,7 @@ def test_a_wrong_value_is_told_with_its_key_and_what_is_allowed(given: Given, ke
     [
         ("sede", "seed"),
         ("budget.step", "steps"),
-        ("env.slot", "slots"),
+        ("env.num_env", "num_envs"),
         ("network.width", "widths"),
         ("optimizer.learning_rate", None),
         ("optimizer.epz", "eps"),
@@ -144,7 +144,7 @@ def test_all_problems_of_all_parts_are_told_at_once(given: Given) -> None:
         "baseline.network.activation": "swish",
         "algorithm.gamma": 2,
         "algorithm.batch.episodes": 0,
-        "evaluation.slots": 0,
+        "evaluation.num_envs": 0,
         "extra": 1,
     }
     assert problems(given(wrong)).keys() == wrong.keys()
@@ -212,17 +212,98 @@ class TestContradictions:
         assert "exclude each other" in both[pair]
         assert "set one of them" in neither[pair]
 
-    def test_slots_divide_the_batchs_episodes(self, given: Given) -> None:
-        text = problems(given({"env.slots": 3, "algorithm.batch.episodes": 8}))["env.slots"]
-        assert text.startswith("given 3; must divide algorithm.batch.episodes=8")
-        assert parse(given({"env.slots": 4, "algorithm.batch.episodes": 8})).slots == 4
+    def test_num_envs_divides_the_batchs_episodes(self, given: Given) -> None:
+        text = problems(given({"env.num_envs": 3, "algorithm.batch.episodes": 8}))["env.num_envs"]
+        assert text.startswith("must divide algorithm.batch.episodes=8")
+        assert text.endswith("(got 3)")
+        assert parse(given({"env.num_envs": 4, "algorithm.batch.episodes": 8})).num_envs == 4
 
-    def test_slots_of_segments_are_free(self, given: Given) -> None:
-        assert parse(given({"env.slots": 3, "algorithm.batch": {"steps": 64}})).slots == 3
+    def test_num_envs_of_segments_is_free(self, given: Given) -> None:
+        assert parse(given({"env.num_envs": 3, "algorithm.batch": {"steps": 64}})).num_envs == 3
 
     def test_a_film_needs_an_episode_to_show(self, given: Given) -> None:
         wrong = given({"evaluation.video": True, "evaluation.final_episodes": 0})
         assert problems(wrong) == {"evaluation.video": "true needs evaluation.final_episodes of at least 1"}
+
+
+class TestOwnDynamics:
+    """`env.dynamics`, a user's own compiled dynamics."""
+
+    MODULE = """
+raise RuntimeError("imported")
+
+class Base:
+    def __init__(self, size: PositiveInt = 3) -> None: ...
+
+class Lake(Base):
+    def __init__(self, slip: Fraction, size: PositiveInt = 3) -> None: ...
+"""
+
+    @pytest.fixture(autouse=True)
+    def module(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "lakes.py").write_text(self.MODULE)
+        monkeypatch.syspath_prepend(tmp_path)
+        parameters.cache_clear()
+
+    def test_it_is_an_option_of_the_environment(self, given: Given) -> None:
+        run = parse(given({"env.dynamics": {"_target_": "lakes.Lake", "slip": 0.5}}))
+        assert run.env.dynamics == Option("lakes.Lake", {"slip": 0.5})
+        assert parse(given()).env.dynamics is None
+        assert parse(given({"env.dynamics": None})).env.dynamics is None
+
+    def test_the_id_is_only_a_name(self, given: Given) -> None:
+        """It may name no environment of Gymnasium, and one that exists changes nothing."""
+        dynamics = {"_target_": "lakes.Lake", "slip": 0.5}
+        for name in ("my lake", "Pendulum-v1"):
+            run = parse(given({"env.id": name, "env.dynamics": dynamics}))
+            assert (run.env.id, run.env.dynamics) == (name, Option("lakes.Lake", {"slip": 0.5}))
+
+    def test_its_arguments_are_checked(self, given: Given) -> None:
+        wrong = given({"env.dynamics": {"_target_": "lakes.Lake", "slip": 2, "sise": 4}})
+        assert problems(wrong) == {
+            "env.dynamics.slip": "given 2; must be a number at least 0 and at most 1",
+            "env.dynamics.sise": "unknown key (given 4). Did you mean 'size'? Known here: size, slip.",
+        }
+        missing = problems(given({"env.dynamics": {"_target_": "lakes.Lake"}}))
+        assert missing == {"env.dynamics.slip": "missing; must be a number at least 0 and at most 1"}
+
+    @pytest.mark.parametrize(
+        ("dynamics", "key", "words"),
+        [
+            ({"_target_": "lakes.Lakes"}, "env.dynamics._target_", "there is no class 'Lakes' in the module 'lakes'"),
+            ({"_target_": "laks.Lake"}, "env.dynamics._target_", "there is no module 'laks' on the import path"),
+            ({"slip": 0.5}, "env.dynamics._target_", "must be the import path of a class"),
+            ("lakes.Lake", "env.dynamics", "must be a mapping with its own _target_, or null (got 'lakes.Lake')"),
+        ],
+    )
+    def test_a_wrong_target_is_reported(self, given: Given, dynamics: Any, key: str, words: str) -> None:
+        assert words in problems(given({"env.dynamics": dynamics}))[key]
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("env.kwargs", {"size": 4}),
+            ("env.wrappers", [{"_target_": "gymnasium.wrappers.FrameStackObservation", "stack_size": 3}]),
+        ],
+    )
+    def test_arguments_of_gymnasium_environments_are_refused(self, given: Given, key: str, value: Any) -> None:
+        dynamics = {"_target_": "lakes.Lake", "slip": 0.5}
+        assert problems(given({"env.dynamics": dynamics, key: value})) == {
+            "env.dynamics": "takes neither env.kwargs nor env.wrappers: set its own arguments"
+        }
+
+    @pytest.mark.parametrize(
+        ("name", "allowed"),
+        [("auto", True), ("compiled", True), ("sync", True), ("async", True), ("native", False)],
+    )
+    def test_the_words_for_vectorization(self, given: Given, name: str, allowed: bool) -> None:
+        config = given({"env.vectorization": name})
+        if allowed:
+            assert parse(config).env.vectorization == name
+        else:
+            assert problems(config) == {
+                "env.vectorization": "given 'native'; must be one of auto, compiled, sync, async"
+            }
 
 
 class TestOwnOptions:

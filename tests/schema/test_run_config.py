@@ -1,4 +1,4 @@
-"""The typed config: automatic slots, and which fields shape the program."""
+"""The typed config: the automatic number of environments, required fields, contradictions."""
 
 import pytest
 
@@ -10,21 +10,23 @@ from tests.schema.conftest import Given
 
 
 @pytest.mark.parametrize(
-    ("episodes", "slots"),
+    ("episodes", "count"),
     [(1, 1), (2, 2), (7, 7), (8, 8), (16, 16), (17, 1), (18, 9), (20, 10), (32, 16), (34, 2), (48, 16), (100, 10)],
 )
-def test_automatic_slots_are_the_largest_divisor_of_the_batch_up_to_16(given: Given, episodes: int, slots: int) -> None:
-    run = parse(given({"env.slots": None, "algorithm.batch.episodes": episodes}))
-    assert run.slots == slots
+def test_automatic_num_envs_is_the_largest_divisor_of_the_batch_up_to_16(
+    given: Given, episodes: int, count: int
+) -> None:
+    run = parse(given({"env.num_envs": None, "algorithm.batch.episodes": episodes}))
+    assert run.num_envs == count
 
 
-def test_automatic_slots_of_segments_are_16(given: Given) -> None:
-    assert parse(given({"env.slots": None, "algorithm.batch": {"steps": 5}})).slots == 16
+def test_automatic_num_envs_of_segments_is_16(given: Given) -> None:
+    assert parse(given({"env.num_envs": None, "algorithm.batch": {"steps": 5}})).num_envs == 16
 
 
-def test_slots_that_are_given_are_taken(given: Given) -> None:
-    assert parse(given({"env.slots": 64, "algorithm.batch.episodes": 64})).slots == 64
-    assert parse(given({"env.slots": 1, "algorithm.batch.episodes": 64})).slots == 1
+def test_num_envs_can_be_set(given: Given) -> None:
+    assert parse(given({"env.num_envs": 64, "algorithm.batch.episodes": 64})).num_envs == 64
+    assert parse(given({"env.num_envs": 1, "algorithm.batch.episodes": 64})).num_envs == 1
 
 
 def test_runs_of_a_pack_are_equal_in_what_shapes_the_program_and_in_nothing_else() -> None:
@@ -41,8 +43,8 @@ def test_a_config_is_frozen(given: Given) -> None:
         parse(given()).seed = 4
 
 
-def test_contradictions_are_told_together(given: Given) -> None:
-    wrong = {"budget": {}, "env.slots": 3, "algorithm.batch.episodes": 8}
+def test_all_contradictions_are_reported_at_once(given: Given) -> None:
+    wrong = {"budget": {}, "env.num_envs": 3, "algorithm.batch.episodes": 8}
     with pytest.raises(ConfigError) as caught:
         parse(given(wrong))
-    assert [problem.key for problem in caught.value.problems] == ["budget", "env.slots"]
+    assert [problem.key for problem in caught.value.problems] == ["budget", "env.num_envs"]

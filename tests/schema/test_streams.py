@@ -1,4 +1,4 @@
-"""Random streams are keyed: a stream depends on its whole key, in order, and on nothing else."""
+"""Random streams by their keys: a stream depends on its whole key, in order, and on nothing else."""
 
 import itertools
 from zlib import crc32
@@ -16,7 +16,7 @@ def test_a_stream_is_numpys_seed_sequence_of_its_key() -> None:
     assert generator(3, "env", 2, 5).random(9).tolist() == np.random.default_rng(by_hand).random(9).tolist()
 
 
-def test_a_stream_begins_anew_each_time_it_is_asked_for() -> None:
+def test_each_call_returns_a_stream_at_its_beginning() -> None:
     first = generator(3, "action", 0, 1).random(5)
     generator(3, "action", 0, 2).random(1_000)
     assert generator(3, "action", 0, 1).random(5).tolist() == first.tolist()
@@ -43,7 +43,7 @@ def test_every_part_of_a_key_and_its_place_matter(other: tuple[int, *tuple[str |
     assert sequence(*other).generate_state(4).tolist() != sequence(0, "env", 0, 2).generate_state(4).tolist()
 
 
-def test_neighbouring_seeds_slots_and_episodes_share_no_number() -> None:
+def test_neighbouring_seeds_environments_and_episodes_share_no_number() -> None:
     # 640,000 words of 64 bits: the chance that any two are equal is 1.1e-8.
     keys = itertools.product(range(20), ("env", "action"), range(4), range(4))
     words = np.concatenate([generator(*key).integers(2**64, size=1_000, dtype=np.uint64) for key in keys])

@@ -1,4 +1,4 @@
-"""What a run cost, on clocks that the test moves."""
+"""Cost of a run, measured with clocks that the test sets."""
 
 import json
 import time
@@ -27,11 +27,11 @@ def cost(folder: Path) -> dict[str, float]:
     return found
 
 
-def test_the_cost_of_a_run_is_the_seconds_of_its_pack(clocks: Clocks, tmp_path: Path) -> None:
+def test_the_cost_of_a_run_is_its_seconds_of_both_clocks(clocks: Clocks, tmp_path: Path) -> None:
     meter = Meter()
     clocks.wall, clocks.cpu = 112.25, 53.5
-    meter.write(tmp_path, runs=5)
-    assert cost(tmp_path) == {"wall_seconds": 12.25, "cpu_seconds": 3.5, "parts": 1, "runs_in_pack": 5}
+    meter.write(tmp_path)
+    assert cost(tmp_path) == {"wall_seconds": 12.25, "cpu_seconds": 3.5, "parts": 1}
 
 
 def test_a_resumed_run_costs_the_sum_of_its_parts(clocks: Clocks, tmp_path: Path) -> None:
@@ -39,13 +39,13 @@ def test_a_resumed_run_costs_the_sum_of_its_parts(clocks: Clocks, tmp_path: Path
         meter = Meter()
         clocks.wall += 2
         clocks.cpu += 1
-        meter.write(tmp_path, runs=3)
-        clocks.wall += 1000  # it lay there
-    assert cost(tmp_path) == {"wall_seconds": 4, "cpu_seconds": 2, "parts": 2, "runs_in_pack": 3}
+        meter.write(tmp_path)
+        clocks.wall += 1000  # between the parts
+    assert cost(tmp_path) == {"wall_seconds": 4, "cpu_seconds": 2, "parts": 2}
 
 
 def test_the_seconds_are_counted_from_the_meter_s_making(tmp_path: Path) -> None:
     before = time.perf_counter()
     meter = Meter()
-    meter.write(tmp_path, runs=1)
+    meter.write(tmp_path)
     assert 0 <= cost(tmp_path)["wall_seconds"] <= time.perf_counter() - before + 0.001

@@ -29,7 +29,7 @@ DESCRIPTION: dict[str, Any] = {
     "action_space": {"kind": "discrete", "size": 1, "counts": [2], "low": [], "high": []},
     "memory_size": 0,
     "greedy": False,
-    "slots": 20,
+    "num_envs": 20,
 }
 
 
@@ -58,7 +58,7 @@ def test_a_space_is_the_same_once_told_in_json(space: ActionSpace) -> None:
     ("changed", "told"),
     [
         ({"steps": "many"}, "steps: given 'many'; must be a whole number"),
-        ({"slots": 0}, "slots: given 0; must be a whole number greater than 0"),
+        ({"num_envs": 0}, "num_envs: given 0; must be a whole number greater than 0"),
         ({"dtype": "bfloat16"}, "dtype: given 'bfloat16'; must be one of float32, float64"),
         ({"observation_shape": [-1]}, "observation_shape: given"),
         ({"observation_dtype": "words"}, "observation_dtype: given 'words'; must be a kind of number"),
