@@ -1,6 +1,6 @@
-"""Small environments whose right answer is known without computing. Importing this registers them with Gymnasium.
+"""Small environments whose best policy is known. Importing this module registers them with Gymnasium.
 
-Each raises where it is misused: started without a seed, stepped while no episode runs, or with an action it hasn't.
+Each raises if it is misused: started without a seed, or stepped before a start or with an action outside its space.
 """
 
 import os
@@ -18,7 +18,7 @@ Step = tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]
 
 
 class Probe(gym.Env[Observation, int]):
-    """What all probes share: they know the time, and take steps only while an episode runs."""
+    """Base class of the probes. It counts the time and checks that an episode runs."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - Gymnasium's way
 
@@ -44,7 +44,7 @@ class Probe(gym.Env[Observation, int]):
         return self._observed(), reward, terminated, truncated, {}
 
     def render(self) -> NDArray[np.uint8]:
-        """Return a picture that tells the time by its brightness."""
+        """Return a picture whose brightness is the time."""
         return np.full((2, 2, 3), self.time, dtype=np.uint8)
 
     def _observed(self) -> Observation:
@@ -78,7 +78,7 @@ class Arms(Probe):
 
 
 class Delayed(Probe):
-    """Two steps, told apart by the observation; the second pays what the first one's action was. The best return is 1.
+    """Two steps, distinguished by the observation. The second pays the first one's action. The best return is 1.
 
     Crediting an action with its own step's reward, or with another episode's, learns nothing here.
     """
@@ -133,7 +133,7 @@ class Clock(Probe):
 
 
 class Diary(Probe):
-    """An environment whose every transition follows from its episode's seed: see the functions below.
+    """An environment whose transitions are functions of its episode's seed: see below.
 
     It ends by termination, by truncation, or by both in the same step, as its seed says.
     """
@@ -160,7 +160,7 @@ def diary_observation(seed: int, time: int) -> list[float]:
 
 
 def diary_reward(seed: int, time: int, action: int) -> float:
-    """Return what a step at this time pays; the action is as the environment received it."""
+    """Return the reward of a step; the action is as the environment received it."""
     return 100.0 * action + time + (seed % 8) / 8
 
 
@@ -188,7 +188,7 @@ class Poisoned(Clock):
 class Walk(Probe):
     """A walk on the line, a step right for action 1 and left for 0; it ends 6 from where it began.
 
-    Its length depends on every action taken, so that equal lengths are a sign of equal actions.
+    Its length depends on every action taken, so equal lengths are evidence of equal actions.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -227,7 +227,7 @@ class Picture(Probe):
 class Recall(Probe):
     """It shows 1 or -1, evenly, then zeros; the last step pays 1 for the action, 1 or 0, that was shown at the first.
 
-    What is seen at the last step is the same in every episode: without a memory the return is 1/2 on average. The best
+    The last observation is the same in all episodes: without a memory the mean return is 1/2. The best
     return is 1.
     """
 
@@ -247,9 +247,9 @@ class Recall(Probe):
 
 
 class Bars(Probe):
-    """One step; a picture of a bar somewhere, upright or lying; the action that says which, 1 or 0, pays 1.
+    """One step; a picture of a bar, upright or lying; action 1 for upright and 0 for lying pays 1.
 
-    Over all places each pixel is as often lit by the one as by the other, so that no sum of pixels tells them apart.
+    Over all places, both kinds light each pixel equally often, so no linear function of pixels distinguishes them.
     The best return is 1.
     """
 
@@ -313,7 +313,7 @@ class Dials(Target):
 
 
 class Refusing(Arms):
-    """An environment whose constructor raises what it is told to."""
+    """An environment whose constructor raises."""
 
     def __init__(self, error: str = "ValueError", **kwargs: Any) -> None:
         raise {"ValueError": ValueError, "KeyError": KeyError, "AssertionError": AssertionError}[error]("size 9 is odd")
@@ -333,10 +333,10 @@ class Failing(Diary):
 
 
 class Faulty(Walk):
-    """A walk in which one seed's episode goes wrong at a time, which for a fault in its reset is 0.
+    """A walk with a fault in one seed's episode at a time; at time 0 it is in the reset.
 
-    It "raise"s, "exit"s the process, pays or shows what is no finite number, or shows "three" numbers for two. A fault
-    in two parts, as "show nan, raise", has the second a step later.
+    It "raise"s, "exit"s the process, pays or shows a number that is not finite, or shows "three" numbers in place of
+    two. A fault in two parts, such as "show nan, raise", has the second one a step later.
     """
 
     def __init__(self, when: int = -1, fault: str = "raise", at: int = 2, **kwargs: Any) -> None:
@@ -362,7 +362,7 @@ class Faulty(Walk):
 
 
 class Endless(Faulty):
-    """A walk that loses its place, and has no end then, as a comparison with what is no number is false."""
+    """A walk whose place becomes NaN. It then has no end, because comparisons with NaN are false."""
 
     def reward(self, action: int) -> float:
         if self.now() == "lose":
@@ -371,14 +371,14 @@ class Endless(Faulty):
 
 
 class StubbornError(Exception):
-    """An exception that can't be made again of what it says."""
+    """An exception that cannot be pickled, because its constructor does not accept its message."""
 
     def __init__(self, part: str, state: str) -> None:
         super().__init__(f"{part} is {state}")
 
 
 def fail(deed: str) -> None:
-    """Do as the deed says."""
+    """Exit, hang, or raise, as `deed` says."""
     if deed == "exit":
         os._exit(3)
     while deed == "hang":
@@ -390,9 +390,9 @@ def fail(deed: str) -> None:
 
 
 class Unrepeatable(Clock):
-    """A clock that counts the episodes ever begun, in any place, and lets the count show in what it does.
+    """A clock that depends on the number of episodes begun in the process.
 
-    It shows in what is `seen`, in what is `paid`, or in how long an episode `lasts`: a thousand steps less the count.
+    The number is `seen`, `paid`, or decides how long an episode `lasts`: a thousand steps less the number.
     """
 
     begun = 0
@@ -417,16 +417,16 @@ class Unrepeatable(Clock):
 
 
 class Place(Arms):
-    """Arms that see in which process they stand."""
+    """Arms whose observation is the process id."""
 
     def observation(self) -> list[float]:
         return [float(os.getpid())]
 
 
 class Echo(gym.Env[Any, Any]):
-    """Observes one space, and pays what an action of another is in numbers, each weighed with its place.
+    """An environment with any two spaces. The reward is a weighted sum of the action's numbers.
 
-    What it observes is the space's sample under the seed of the episode plus the time; an episode has four steps.
+    The observation is the space's sample for the episode's seed plus the time. An episode has four steps.
     """
 
     def __init__(self, observation: Space[Any], action: Space[Any]) -> None:
@@ -445,14 +445,14 @@ class Echo(gym.Env[Any, Any]):
 
 
 def echo_observation(space: Space[Any], seed: int, time: int) -> Any:
-    """Return what an echo observes."""
+    """Return an echo's observation."""
     mine = deepcopy(space)
     mine.seed(seed + time)
     return mine.sample()
 
 
 def echo_reward(action: Any) -> float:
-    """Return what an echo pays: 1 x the action's first number + 2 x its second ..."""
+    """Return an echo's reward: 1 x the action's first number + 2 x its second ..."""
     numbers = np.ravel(action)
     return float(sum((place + 1) * number for place, number in enumerate(numbers.tolist())))
 

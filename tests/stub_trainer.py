@@ -1,4 +1,4 @@
-"""A training's place taken: what it would append to its spools, and what MLflow is to have of it."""
+"""A stub of training that appends rows to run logs, and the points that MLflow must then hold."""
 
 import time
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from pgexp.storage.sink import SinkProcess, SinkState
 from pgexp.storage.spool import Row, SpoolWriter
 from pgexp.storage.store_uri import full_uri
 
-LONG = 120.0  # seconds after which what does not come fails its test
+LONG = 120.0  # seconds until a test fails
 
 Points = dict[str, list[tuple[int, int, float]]]
-"""The points of each seed's run, by its name: steps, milliseconds, value."""
+"""Points of each run by its name: steps, milliseconds, value."""
 
 
 class StubTrainer:
-    """Appends to the spools of a record's runs what a training would: evaluations, so that all of it is shown."""
+    """Appends evaluations to the run logs of a sweep's runs."""
 
     def __init__(self, record: Record) -> None:
         self._runs = record.runs
@@ -35,7 +35,7 @@ class StubTrainer:
             spool.end("FINISHED", complete=True)
 
     def expected(self) -> Points:
-        """Return the points that MLflow is to have of each run."""
+        """Return the points that MLflow must hold for each run."""
         return {
             run.name: [(step, 1_000 + step, self._value(number, step)) for step in range(1, self._steps + 1)]
             for number, run in enumerate(self._runs)
@@ -47,7 +47,7 @@ class StubTrainer:
 
 
 def stored(record: Record) -> Points:
-    """Return the points of every seed; the runs are those of the record, each once, and all have finished."""
+    """Return the points of each seed's run. Requires that the store holds each run of the sweep once, finished."""
     client = connect(full_uri(record.tracking.uri))
     found = client.search_runs([client.get_experiment_by_name(record.tracking.experiment).experiment_id])
     configurations = {run.configuration_name for run in record.runs}

@@ -1,11 +1,9 @@
-"""A user's own dynamics and torch module, as configurations name them."""
+"""A user's own dynamics, as configurations name them."""
 
 from typing import Any
 
 import numpy as np
-import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
-from torch import Tensor, nn
 
 from pgexp.envs.compiled.dynamics import CONTINUES, INVALID, TERMINATED, Dynamics
 from pgexp.kernels.random import random
@@ -56,18 +54,6 @@ class FaultyDynamics(Dynamics):
         if state[0] > 0.9 and state[1] == LENGTH and parameters[0] == NAN_FINAL:
             observation[0] = np.nan
         mask[0] = mask[1] = not (now and parameters[0] == FORBIDS_ALL)
-
-
-class Residual(nn.Module):
-    """A network that pgexp runs in torch, because it is not a `torch.nn.Sequential`."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.hidden, self.output = nn.Linear(inputs, 8), nn.Linear(8 + inputs, outputs)
-
-    def forward(self, x: Tensor) -> Any:
-        """Return the outputs. x: [B, inputs]; the result: [B, outputs]."""
-        return self.output(torch.cat([torch.relu(self.hidden(x)), x], -1))
 
 
 class Levers(Dynamics):

@@ -67,7 +67,9 @@ class WorkerBank(Bank):
         """Ask each worker for its rows, one value each; yield the places of its rows and its answer."""
         try:
             if not self._workers:
-                self._workers = [self._started() for _ in range(self._count)]
+                self._workers = [Worker(self._build) for _ in range(self._count)]
+                for worker in self._workers:
+                    worker.answer()
             owner = rows % self._count
             shares = {number: np.flatnonzero(owner == number) for number in np.unique(owner).tolist()}
             for number, places in shares.items():
@@ -83,16 +85,12 @@ class WorkerBank(Bank):
             self.close()
             raise
 
-    def _started(self) -> Worker:
-        worker = Worker(self._build)
-        worker.answer()
-        return worker
-
     def _replace(self, number: int) -> None:
         """Start a new worker in place of one that ended, and play its open episodes again."""
         self._workers[number].let_go()
         self._workers[number].wait()
-        worker = self._workers[number] = self._started()
+        worker = self._workers[number] = Worker(self._build)
+        worker.answer()
         for row, episode in self._open.items():
             if row % self._count != number:
                 continue

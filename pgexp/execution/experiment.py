@@ -116,10 +116,11 @@ class Experiment:
         self._checkpoints.keep_last(capture(self._learner, self._run.collector))  # before an evaluation that may fail
         settings = self._run.config.evaluation
         if settings.final_episodes:
-            self.outcome = self._played(Subject(self._run.config.seed, "final"), settings.final_episodes)
-            self._write(names.FINAL, self.outcome)
+            outcome = self._played(Subject(self._run.config.seed, "final"), settings.final_episodes)
+            self._write(names.FINAL, outcome)
             if settings.video:
                 self._film()
+            self.outcome = outcome
         self._end("FINISHED", None)
 
     def _evaluate(self) -> None:

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,9 +83,16 @@ def _train(run: RecordedRun, job: Job, show: ShowRuns) -> None:
         show(share, rate, [] if mean_return is None else [mean_return])
 
     experiment = Experiment(assemble(job.config), Journal(job.folder))
-    beyond = run.numbers.steps if not run.numbers.whole else None
-    with suppress(KeyboardInterrupt) if beyond is not None else nullcontext():
-        experiment.run(show_run, lambda: beyond is not None and experiment.steps > beyond)
+    last = None if run.numbers.whole else run.numbers.steps
+
+    def is_beyond() -> bool:
+        return last is not None and experiment.steps > last
+
+    try:
+        experiment.run(show_run, is_beyond)
+    except KeyboardInterrupt:
+        if not is_beyond():
+            raise  # it is the user's
 
 
 def _read(folder: Path, name: str, config: RunConfig) -> RecordedRun:

@@ -56,15 +56,10 @@ def train_runs(
     returns: dict[int, float] = {}
     for index, job in enumerate(jobs):
         journal = Journal(job.folder)
-        try:
-            run = assemble(job.config)
-            restore_run(run, read_state(job.folder, run_key(job.config)))
-        except OSError:
-            raise
-        except Exception as error:
-            failure = Failure.of(error)
-            journal.error(failure.traceback)
-            journal.end("FAILED", failure.reason)
+        run = _prepared(job)
+        if isinstance(run, Failure):
+            journal.error(run.traceback)
+            journal.end("FAILED", run.reason)
         else:
 
             def show_run(share: float, rate: float, mean_return: float | None, index: int = index) -> None:
@@ -79,6 +74,20 @@ def train_runs(
         if fail_fast and index not in outcomes and read_result(job.folder).failure is not None:
             break
     return outcomes
+
+
+def _prepared(job: Job) -> Run | Failure:
+    """Return a job's run at its last checkpoint, or why it cannot be prepared. Raises OSError of reading it."""
+    try:
+        state = read_state(job.folder, run_key(job.config))
+    except ConfigError as error:
+        return Failure.of(error)
+    try:
+        run = assemble(job.config)
+        restore_run(run, state)
+    except Exception as error:  # an environment may raise OSError, too, as it repeats its open episode
+        return Failure.of(error)
+    return run
 
 
 def restore_run(run: Run, state: State | None) -> None:

@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ CACHE_VARIABLE: Final = "PGEXP_CACHE_DIR"
 """Environment variable that names the folder of the kernel cache; ~/.cache/pgexp if it is not set."""
 
 _PACKAGE: Final = Path(__file__).parents[1]
+_STANDARD_LIBRARY: Final = Path(sysconfig.get_path("stdlib"))
 _SOURCES: Final = ("kernels", "envs/compiled")  # folders of the package that hold kernels
 
 Address = int
@@ -40,6 +42,8 @@ Function = Callable[..., Any]
 
 def kernel(function: Function) -> Any:
     """Return the function as a kernel; nothing is compiled yet."""
+    if function.__module__.partition(".")[0] != "pgexp":
+        return user_kernel(function)
     _cache_in(cache_folder())
     return numba.njit(cache=True, error_model="numpy")(function)
 
@@ -145,11 +149,13 @@ def _package_sources() -> Iterator[Path]:
 
 
 def _user_sources() -> Iterator[Path]:
-    """Yield the files of the loaded modules that belong neither to Python nor to an installed package."""
+    """Yield the files of the loaded modules that belong neither to Python, nor to pgexp or an installed package."""
     for _, module in sorted(sys.modules.items()):
         path = Path(getattr(module, "__file__", None) or "")
-        installed = {"site-packages", "dist-packages"} & set(path.parts)
-        if path.suffix == ".py" and path.is_file() and not installed and not path.is_relative_to(sys.base_prefix):
+        installed = not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+        if path.is_relative_to(_STANDARD_LIBRARY) or path.is_relative_to(_PACKAGE) or installed:
+            continue
+        if path.suffix == ".py" and path.is_file():
             yield path
 
 

@@ -16,7 +16,11 @@ from pgexp.functional.spaces import ActionSpace
 from pgexp.schema.streams import generator
 from tests.conftest import CONF
 
-NAMES = sorted(path.stem for path in (CONF / "env").glob("*.yaml"))
+SLOW = ("breakout", "pong")
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+    for name in sorted(path.stem for path in (CONF / "env").glob("*.yaml"))
+]
 EVERY = yaml.safe_load((CONF / "config.yaml").read_text())["env"]
 ROW = np.arange(1)
 STEPS = 200

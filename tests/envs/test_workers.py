@@ -13,10 +13,10 @@ import pytest
 
 import tests.probes  # noqa: F401 - registers the probes
 from pgexp.envs import worker
-from pgexp.envs.bank import Bank, GymnasiumBank
 from pgexp.envs.spec import EnvSpec, inspect, inspect_dynamics
 from pgexp.envs.worker import WorkerEndedError
 from pgexp.envs.workers import WorkerBank
+from tests.building import Build, Unbuildable
 from tests.playing import Act, along, force, play, tumble
 from tests.streams import episode_seed
 from tests.user_parts import Dials
@@ -26,16 +26,6 @@ ROOT = Path(__file__).parents[2]
 
 def spread(spec: EnvSpec, number: int) -> WorkerBank:
     return WorkerBank(Build(spec), number)
-
-
-class Build:
-    """Builds a bank of a spec's environments, in this process or in a worker."""
-
-    def __init__(self, spec: EnvSpec) -> None:
-        self.spec = spec
-
-    def __call__(self) -> Bank:
-        return GymnasiumBank(self.spec.make, self.spec.spaces, masked=self.spec.masked)
 
 
 def column(*actions: int) -> np.ndarray:
@@ -60,9 +50,9 @@ def diary(observations: Any, time: int) -> Any:
     ("spec", "act"),
     [
         (inspect("CartPole-v1"), tumble),
-        (inspect("Acrobot-v1", 60), along(4)),
-        (inspect("Pendulum-v1", 60), force(2.0)),
-        (probe("Diary"), diary),
+        pytest.param(inspect("Acrobot-v1", 60), along(4), marks=pytest.mark.slow),
+        pytest.param(inspect("Pendulum-v1", 60), force(2.0), marks=pytest.mark.slow),
+        pytest.param(probe("Diary"), diary, marks=pytest.mark.slow),
     ],
     ids=lambda value: getattr(value, "id", None),
 )
@@ -125,7 +115,7 @@ def test_each_worker_has_its_share_of_the_rows() -> None:
     ("deed", "kind", "text"),
     [
         ("ValueError", ValueError, "the motor is stuck"),
-        ("EOFError", EOFError, "the motor is stuck"),
+        pytest.param("EOFError", EOFError, "the motor is stuck", marks=pytest.mark.slow),
         ("StubbornError", RuntimeError, "StubbornError: the motor is stuck"),
         ("SystemExit", RuntimeError, "the environment tries to end the program: SystemExit('the motor is stuck')"),
         ("exit", WorkerEndedError, "a worker process of the environments ended with code 3"),
@@ -151,7 +141,7 @@ def kill_one() -> None:
     child.wait()
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_episodes_continue_in_a_new_process_if_one_was_killed(number: int) -> None:
     """Five rows walk, and start again at their walks' ends. A worker is killed twice, in the middle of episodes."""
     spec, rows, seeds = probe("Walk"), np.arange(5), iter(range(100))
@@ -203,13 +193,6 @@ def test_an_episode_that_has_ended_is_not_played_again_in_a_new_process() -> Non
     kill_one()
     assert bank.start(rows[:1], [1]).observations.tolist() == [[1.0]]
     bank.close()
-
-
-class Unbuildable(Build):
-    """Builds no bank."""
-
-    def __call__(self) -> Bank:
-        raise ValueError("no bank")
 
 
 def test_an_exception_in_building_the_bank_is_raised_here() -> None:

@@ -29,6 +29,10 @@ KINDS: dict[str, tuple[str, ...]] = {
         "env.wrappers=[{_target_:gymnasium.wrappers.FrameStackObservation,stack_size:3}]",
     ),
     "own dynamics": ("env.id=Dials", "env.dynamics={_target_:tests.user_parts.Dials,stuck:true}"),
+    "own module": (
+        *("env=cartpole", "network=linear", "network._target_=tests.user_networks.Residual"),
+        *("~network.bias", "~network.initialization", "~network.gain"),
+    ),
     "a value beside": ("env=cartpole", "baseline=shared_value"),
     "with a memory": ("env.id=pgexp-probe/Recall-v0", "network=gru"),
     "with two memories": ("env.id=pgexp-probe/Recall-v0", "network=lstm", "dtype=float64"),

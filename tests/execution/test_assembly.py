@@ -19,7 +19,7 @@ from tests.conftest import Compose
 from tests.user_parts import LENGTH
 
 LINEAR = {"bias": True, "initialization": "zeros", "gain": 1.0}
-RESIDUAL = Option("tests.user_parts.Residual", {})
+RESIDUAL = Option("tests.user_networks.Residual", {})
 SMALL = ("baseline=none", "algorithm.batch.episodes=4", "env.num_envs=2")
 
 
@@ -140,22 +140,30 @@ class TestOwnModule:
         run = assemble(replace(configured(*SMALL), network=RESIDUAL))
         # CartPole: 4 inputs, 2 outputs. The output layer reads the 8 hidden units and the inputs.
         assert {name: tuple(tensor.shape) for name, tensor in run.parameters.views.items()} == {
-            "hidden.weight": (8, 4),
-            "hidden.bias": (8,),
-            "output.weight": (2, 12),
-            "output.bias": (2,),
+            "network.hidden.weight": (8, 4),
+            "network.hidden.bias": (8,),
+            "network.output.weight": (2, 12),
+            "network.output.bias": (2,),
         }
         assert type(run.collector._rollout.agent) is TorchAgent
 
     def test_its_outputs_are_those_of_the_module(self, configured: Compose) -> None:
         run = assemble(replace(configured(*SMALL), network=RESIDUAL))
-        p = {name: tensor.detach().numpy() for name, tensor in run.parameters.views.items()}
+        p = {name.removeprefix("network."): tensor.detach().numpy() for name, tensor in run.parameters.views.items()}
         x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
         hidden = np.maximum(x @ p["hidden.weight"].T + p["hidden.bias"], 0)
         expected = np.concatenate([hidden, x], 1) @ p["output.weight"].T + p["output.bias"]
         with torch.no_grad():
             found = run.policy.network(run.parameters.views, torch.from_numpy(x))
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-6)
+
+    def test_a_sequential_acts_in_compiled_code(self, configured: Compose) -> None:
+        config = configured(*SMALL)
+        run = assemble(replace(config, network=Option("tests.execution.own.mine.Tower", {"units": 5})))
+        assert type(run.collector._rollout.agent) is CompiledAgent
+        assert run.collector.collect().steps > 0
+        with pytest.raises(ConfigError, match=r"^network: Tower cannot be used: it has dropout"):
+            assemble(replace(config, network=Option("tests.execution.own.mine.Tower", {"units": 5, "dropout": 0.1})))
 
     def test_it_learns(self, configured: Compose) -> None:
         run = assemble(replace(configured(*SMALL), network=RESIDUAL))

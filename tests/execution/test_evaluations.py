@@ -1,11 +1,13 @@
-"""When runs are evaluated, what is written of it, and that waiting for one another shows in no number."""
+"""Evaluations of a run: at which steps, their rows, and their streams."""
+
+from itertools import accumulate
 
 import pytest
 
 from pgexp.learning.evaluator import Subject
-from pgexp.storage.tables import write_tables
 from tests.conftest import Compose
-from tests.execution.conftest import Train, Trained
+from tests.execution.conftest import Train, untimed
+from tests.streams import episode_seed
 
 EVALUATION = "evaluation/"
 FINAL = "final/"
@@ -16,7 +18,7 @@ FINAL = "final/"
     [
         ("10", [16, 24, 32]),  # updates end at 8, 16, 24 and 32; multiples are 10, 20 and 30
         ("8", [8, 16, 24, 32]),
-        ("3", [8, 16, 24, 32]),  # an update that passes several multiples is evaluated once
+        ("3", [8, 16, 24, 32]),  # an update that passes several multiples is followed by one evaluation
         ("20", [24]),
         ("33", []),
         ("null", []),
@@ -26,77 +28,93 @@ def test_a_run_is_evaluated_at_the_first_update_at_or_after_each_multiple(
     clock: Compose, experiment: Train, every: str, steps: list[int]
 ) -> None:
     trained = experiment(clock(f"evaluation.every={every}")).run()
-    assert trained.steps(0, EVALUATION) == steps
-    assert trained.steps(0, FINAL) == [32]
+    assert trained.steps(EVALUATION) == steps
+    assert trained.steps(FINAL) == [32]
 
 
-def test_multiples_that_one_update_passes_are_not_made_up_for_by_later_ones(clock: Compose, experiment: Train) -> None:
+def test_an_update_that_passes_several_multiples_leaves_none_for_later_updates(
+    clock: Compose, experiment: Train
+) -> None:
+    """An episode has 1 + seed % 7 steps, and a batch is episode n of environments 0 and 1."""
+    lengths = [sum(1 + episode_seed(2, "env", i, n) % 7 for i in (0, 1)) for n in range(16)]
+    ends = [end for end in accumulate(lengths) if end < 32 + lengths[-1]]
+    ends = ends[: 1 + next(n for n, end in enumerate(ends) if end >= 32)]
+    due = [end for before, end in zip([0, *ends], ends, strict=False) if end // 6 > before // 6]
     trained = experiment(clock("+env.kwargs.length=0", "seed=2", "evaluation.every=6")).run()
-    assert trained.steps(0, "train") == [14, 23, 30, 35]  # 12; 18; 24 and 30; none
-    assert trained.steps(0, EVALUATION) == [14, 23, 30]
+    assert trained.steps("train") == ends
+    assert trained.steps(EVALUATION) == due
+    assert any(end // 6 - before // 6 > 1 for before, end in zip([0, *ends], ends, strict=False))
+    assert len(due) < ends[-1] // 6
 
 
-def test_an_evaluation_s_row_follows_the_row_of_its_update(clock: Compose, experiment: Train) -> None:
+def test_an_evaluations_row_follows_the_row_of_its_update(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("evaluation.every=16")).run()
     groups = ("train", EVALUATION, FINAL)
-    kinds = [[group for group in groups if row in trained.rows(0, group)] for row in trained.rows()]
+    kinds = [[group for group in groups if row in trained.rows(group)] for row in trained.rows()]
     assert kinds == [["train"], ["train"], [EVALUATION], ["train"], ["train"], [EVALUATION], [FINAL]]
 
 
-def test_an_evaluation_s_row_sums_up_its_episodes(clock: Compose, experiment: Train) -> None:
+def test_an_evaluations_row_summarises_its_episodes(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("evaluation.every=32", "evaluation.episodes=5")).run()
-    (row,) = trained.rows(0, EVALUATION)
+    (row,) = trained.rows(EVALUATION)
     least, mean, most = (row.metrics[f"evaluation/return_{name}"] for name in ("min", "mean", "max"))
     assert 0 <= least < mean < most <= 4
     assert row.metrics["evaluation/episode_length_mean"] == 4
-    assert " of 5 episodes\n" in (trained.folders[0] / "run.log").read_text()
+    assert " of 5 episodes\n" in (trained.folder / "run.log").read_text()
 
 
-def test_the_final_evaluation_is_of_the_last_policy_on_streams_of_its_own(clock: Compose, experiment: Train) -> None:
+def test_the_final_evaluation_is_of_the_last_policy_on_its_own_streams(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("env.id=CartPole-v1", "seed=5")).run()
-    outcome = trained.experiment.outcomes[0]
-    (again,) = trained.pack.evaluator.evaluate(trained.pack.stacked, [Subject(5, "final")], 3, greedy=False)
+    outcome, run = trained.experiment.outcome, trained.assembled
+    again = run.evaluator.evaluate(run.parameters.views, Subject(5, "final"), 3, greedy=False)
+    assert outcome is not None
     assert outcome.returns.tolist() == again.returns.tolist()
-    (row,) = trained.rows(0, FINAL)
+    (row,) = trained.rows(FINAL)
     assert row.metrics["final/return_mean"] == again.returns.mean()
     assert row.metrics["final/return_std"] == again.returns.std()
     assert row.metrics["final/return_min"] == again.returns.min()
     assert row.metrics["final/return_max"] == again.returns.max()
 
 
-def test_no_final_episodes_are_no_final_evaluation(clock: Compose, experiment: Train) -> None:
+def test_without_final_episodes_there_is_no_final_evaluation(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("evaluation.final_episodes=0")).run()
     assert trained.steps() == [8, 16, 24, 32]
-    assert trained.experiment.outcomes == {}
-    assert trained.end() == ("FINISHED", "")
+    assert trained.experiment.outcome is None
+    assert trained.end == ("FINISHED", "")
 
 
-def test_evaluating_changes_nothing_in_training(clock: Compose, experiment: Train) -> None:
-    often, never = experiment(clock("evaluation.every=8")).run(), experiment(clock()).run()
-    for left, right in zip(often.rows(0, "train"), never.rows(0, "train"), strict=True):
+def test_greedy_evaluations_take_the_most_probable_actions(clock: Compose, experiment: Train) -> None:
+    """The rate is so small that both actions stay equally probable, and all episodes of the clock are alike."""
+    short = ("evaluation.every=8", "evaluation.episodes=12", "optimizer.lr=1e-30", "budget.steps=8")
+    deviation = {}
+    for greedy in ("true", "false"):
+        (row,) = experiment(clock(*short, f"evaluation.greedy={greedy}")).run().rows(EVALUATION)
+        deviation[greedy] = row.metrics["evaluation/return_std"]
+    assert deviation["true"] == 0 < deviation["false"]
+
+
+@pytest.mark.parametrize("episodes", [1, 7])
+@pytest.mark.parametrize(
+    "environment",
+    [("env=cartpole",), ("env=frozenlake",), ("env=pendulum", "env.max_episode_steps=20")],
+    ids=lambda overrides: overrides[0],
+)
+def test_evaluating_changes_nothing_in_training(
+    clock: Compose, configured: Compose, experiment: Train, environment: tuple[str, ...], episodes: int
+) -> None:
+    short = (*environment, "network=linear", "baseline=mean", "algorithm.batch.episodes=4", "budget.steps=300")
+    never = experiment(configured(*short, "evaluation.every=null", "evaluation.final_episodes=0")).run()
+    often = experiment(configured(*short, "evaluation.every=50", f"evaluation.episodes={episodes}")).run()
+    assert len(often.rows(EVALUATION)) > 1
+    for left, right in zip(often.rows("train"), never.rows("train"), strict=True):
         assert untimed(left.metrics) == untimed(right.metrics)
 
 
-def untimed(metrics: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if not name.startswith("timing/")}
-
-
-def tables(trained: Trained) -> list[bytes]:
-    for folder in trained.folders:
-        write_tables(folder)
-    return [(folder / "metrics.parquet").read_bytes() for folder in trained.folders]
-
-
-def test_evaluations_that_wait_for_those_of_a_pack_are_the_same(configured: Compose, experiment: Train) -> None:
-    short = ("budget.steps=600", "network.widths=[8]", "algorithm.batch.episodes=2", "evaluation.every=90")
-    episodes = ("evaluation.episodes=2", "evaluation.final_episodes=2")
-    configs = [configured(*short, *episodes, f"seed={seed}") for seed in range(5)]
-    pack = experiment(*configs).run()
-    assert any(pack.steps(run) != sorted(pack.steps(run)) for run in range(5)), "none was made later than it was due"
-    assert tables(pack) == [tables(experiment(config).run())[0] for config in configs]
-
-
-def test_runs_of_different_budgets_are_each_evaluated_at_their_own_end(clock: Compose, experiment: Train) -> None:
-    trained = experiment(clock("budget.steps=8"), clock("budget.steps=24")).run()
-    assert [trained.steps(run, FINAL) for run in (0, 1)] == [[8], [24]]
-    assert [trained.end(run)[0] for run in (0, 1)] == ["FINISHED", "FINISHED"]
+def test_the_number_of_environments_changes_no_evaluation_of_compiled_networks(
+    configured: Compose, experiment: Train
+) -> None:
+    short = ("network.widths=[8]", "baseline=mean", "budget.steps=300", "evaluation.every=100", "evaluation.episodes=5")
+    one, many = (experiment(configured(*short, f"evaluation.num_envs={n}")).run() for n in (1, 16))
+    assert [row.metrics for row in one.rows(EVALUATION)] == [row.metrics for row in many.rows(EVALUATION)]
+    assert [row.metrics for row in one.rows(FINAL)] == [row.metrics for row in many.rows(FINAL)]
+    assert one.rows(EVALUATION)

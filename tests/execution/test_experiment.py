@@ -1,7 +1,9 @@
-"""What an experiment leaves of its runs: when it goes well, is interrupted, breaks, or loses one to divergence."""
+"""Records that experiments write: of runs that finish, are interrupted, diverge, or cannot write their record."""
 
+import errno
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,46 +12,56 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from pgexp.execution.checkpoints import policy_of, read_state
+from pgexp.execution.checkpoints import Checkpoints, policy_of, read_state
 from pgexp.execution.journal import Journal
 from pgexp.learning.policy import Policy
 from pgexp.learning.state import State
+from pgexp.schema.config import Option
 from pgexp.schema.identity import run_key
-from pgexp.schema.streams import integer
-from pgexp.storage.tables import write_tables
 from tests.conftest import Compose
 from tests.execution.conftest import Train, Trained
+from tests.streams import episode_seed
 
-NAN = "the environment gave a reward of nan at step 0 of episode 1 in slot 0, each counted from 0"
-
-
-def deed(what: str, seed: int, episode: int) -> tuple[str, str]:
-    """Return the overrides that have the clock do a deed in an episode of a run's first slot."""
-    return f"+env.kwargs.deed='{what}'", f"+env.kwargs.when={integer(seed, 'env', 0, episode)}"
+NAN = "the environment gave a reward that is not finite (at step 0 of episode 1 in environment 0, each counted from 0)"
+RESIDUAL = Option("tests.user_networks.Residual", {})
 
 
-def told(trained: Trained, run: int = 0) -> list[str]:
-    """Return the lines of a run's log, without their times."""
-    return [line.partition("  ")[2] for line in (trained.folders[run] / "run.log").read_text().splitlines()]
+def deed(what: str, episode: int, seed: int = 0) -> tuple[str, str]:
+    """Return the overrides with which the clock does a deed in an episode of a run's first environment."""
+    return f"+env.kwargs.deed='{what}'", f"+env.kwargs.when={episode_seed(seed, 'env', 0, episode)}"
 
 
-def last(trained: Trained, run: int = 0) -> State:
-    """Return the state that a run goes on from."""
-    state = read_state(trained.folders[run], run_key(trained.pack.configs[run]))
+def log_of(trained: Trained) -> list[str]:
+    """Return the lines of the run's log, without their times."""
+    return [line.partition("  ")[2] for line in (trained.folder / "run.log").read_text().splitlines()]
+
+
+def last_state(trained: Trained) -> State:
+    """Return the state from which the run would resume."""
+    state = read_state(trained.folder, run_key(trained.assembled.config))
     assert state is not None
     return state
 
 
-def assert_policy_is_kept(trained: Trained, run: int = 0) -> None:
-    kept = load_file(trained.folders[run] / "policy" / "policy.safetensors")
-    assert kept.keys() == trained.pack.stacked.keys()
-    for name, tensor in trained.pack.stacked.items():
-        np.testing.assert_array_equal(kept[name], tensor[run].detach().numpy())
+def assert_policy_is_written(trained: Trained) -> None:
+    kept = load_file(trained.folder / "policy" / "policy.safetensors")
+    views = trained.assembled.parameters.views
+    assert kept.keys() == views.keys()
+    for name, tensor in views.items():
+        np.testing.assert_array_equal(kept[name], tensor.detach().numpy())
+
+
+def assert_state_is_now(trained: Trained, **counters: int) -> None:
+    """Assert that the last checkpoint has these counters and the run's current parameters."""
+    state, views = last_state(trained), trained.assembled.parameters.views
+    assert state.counters == counters
+    assert state.parameters.keys() == views.keys()
+    for name, tensor in views.items():
+        np.testing.assert_array_equal(state.parameters[name], tensor.detach())
 
 
 def test_each_update_is_a_row_at_the_steps_after_it(clock: Compose, experiment: Train) -> None:
-    trained = experiment(clock()).run()
-    rows = trained.rows(0, "train")
+    rows = experiment(clock()).run().rows("train")
     assert [row.steps for row in rows] == [8, 16, 24, 32]
     assert [row.progress for row in rows] == [0.25, 0.5, 0.75, 1.0]
     assert [row.metrics["progress/updates"] for row in rows] == [1, 2, 3, 4]
@@ -58,36 +70,47 @@ def test_each_update_is_a_row_at_the_steps_after_it(clock: Compose, experiment: 
     assert all(row.metrics["timing/steps_per_second"] > 0 for row in rows)
 
 
-def test_a_run_that_finished_has_all_its_record(clock: Compose, experiment: Train) -> None:
+def test_a_finished_run_has_a_complete_record(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("seed=4")).run()
-    assert trained.end() == ("FINISHED", "")
-    assert trained.is_complete()
-    assert (trained.experiment.failures, list(trained.experiment.outcomes)) == ({}, [0])
-    log = told(trained)
+    assert trained.end == ("FINISHED", "")
+    assert trained.is_complete
+    assert trained.experiment.outcome is not None
+    assert trained.experiment.steps == 32
+    log = log_of(trained)
     assert log[0] == "training tests.execution.own.mine:Clock-v0 with seed 4"
-    assert log[1].startswith("final at 32 steps: mean return ")
-    assert log[2:] == ["finished"]
-    assert_policy_is_kept(trained)
+    assert log[-2].startswith("final at 32 steps: mean return ")
+    assert log[-1] == "finished"
+    assert_policy_is_written(trained)
+
+
+@pytest.mark.parametrize("reason", [None, "the processor lacks AVX2 or FMA"])
+def test_the_log_says_if_bits_may_differ_on_this_machine(
+    clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch, reason: str | None
+) -> None:
+    monkeypatch.setattr("pgexp.execution.experiment.unclaimed", lambda: reason)
+    lines = [line for line in log_of(experiment(clock()).run()) if line.startswith("bits may differ")]
+    assert lines == ([] if reason is None else [f"bits may differ from those of other machines: {reason}"])
 
 
 def test_an_action_without_bounds_is_described_without_bounds(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("env.id=tests.execution.own.mine:Blind-v0")).run()
-    kept = json.loads((trained.folders[0] / "policy" / "policy.json").read_text())
+    kept = json.loads((trained.folder / "policy" / "policy.json").read_text())
     assert kept["action_space"] == {"kind": "box", "size": 4, "counts": [], "low": [None] * 4, "high": [None] * 4}
 
 
-def test_a_policy_is_kept_with_what_it_takes_to_act_by_it(clock: Compose, experiment: Train) -> None:
+def test_a_policy_is_written_with_everything_that_building_it_takes(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("dtype=float64")).run()
-    assert json.loads((trained.folders[0] / "policy" / "policy.json").read_text()) == {
+    assert json.loads((trained.folder / "policy" / "policy.json").read_text()) == {
         "action_space": {"kind": "discrete", "size": 1, "counts": [2], "low": [], "high": []},
         "dtype": "float64",
         "env": {
             "id": "tests.execution.own.mine:Clock-v0",
             "kwargs": {},
             "max_episode_steps": None,
-            "slots": None,
+            "num_envs": None,
             "vectorization": "auto",
             "wrappers": [],
+            "dynamics": None,
             "normalize_observations": False,
             "clip_observations": 10.0,
         },
@@ -109,184 +132,220 @@ def test_a_policy_is_kept_with_what_it_takes_to_act_by_it(clock: Compose, experi
         "memory_size": 0,
         "shared_value": False,
         "greedy": False,
-        "slots": 20,
+        "num_envs": 20,
     }
 
 
-def test_budgets_of_episodes_are_kept_too(clock: Compose, experiment: Train) -> None:
-    trained = experiment(clock("budget.steps=null", "budget.episodes=5")).run()
-    assert trained.steps(0, "train") == [8, 16, 24]
-    assert [row.progress for row in trained.rows(0, "train")] == [0.4, 0.8, 1.0]
+def test_a_budget_of_episodes(clock: Compose, experiment: Train) -> None:
+    rows = experiment(clock("budget.steps=null", "budget.episodes=5")).run().rows("train")
+    assert [row.steps for row in rows] == [8, 16, 24]
+    assert [row.progress for row in rows] == [0.4, 0.8, 1.0]
 
 
-def assert_stopped_in_the_third_update(trained: Trained, status: str, reason: str) -> None:
-    for run in (0, 1):
-        assert trained.steps(run) == [8, 16]
-        assert trained.end(run) == (status, reason)
-        assert not trained.is_complete(run)
-        assert told(trained, run)[-1] == f"{status.lower()}: {reason}"
-        assert columns(trained, run) == [8, 16]
-        # Whether its parameters were stepped on already is not known: they are no policy of any moment.
-        assert not (trained.folders[run] / "policy").exists()
-        assert not (trained.folders[run] / "checkpoint").exists()
-
-
-def test_a_pack_that_is_interrupted_amid_an_update_keeps_the_record_of_every_run_up_to_then(
-    clock: Compose, experiment: Train
-) -> None:
-    deeds = deed("interrupt", seed=1, episode=2)
-    trained = experiment(clock("seed=0", *deeds), clock("seed=1", *deeds))
-    with pytest.raises(KeyboardInterrupt):
-        trained.run()
-    assert_stopped_in_the_third_update(trained, "KILLED", "interrupted")
-
-
-def test_an_error_that_is_no_run_s_own_stops_the_pack_and_fails_every_run(
+def test_progress_is_shown_with_the_latest_mean_return(
     clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch has four steps of two slots, so that the ninth time that the policies act is in the third update."""
-    trained, act, calls = experiment(clock("seed=0"), clock("seed=1")), Policy.act, []
+    monkeypatch.setattr("pgexp.execution.experiment._SECONDS_BETWEEN_SHOWS", 0.0)
+    shown: list[tuple[float, float | None]] = []
+    trained = experiment(clock())
+    trained.experiment.run(lambda share, rate, mean_return: shown.append((share, mean_return)))
+    returns = [row.metrics["train/return_mean"] for row in trained.rows("train")]
+    assert shown == list(zip([0.25, 0.5, 0.75, 1.0], returns, strict=True))
 
-    def acting(*arguments: Any) -> Any:
-        calls.append(arguments)
-        if len(calls) == 9:
-            raise RuntimeError("the stack is broken")
-        return act(*arguments)
 
-    monkeypatch.setattr(Policy, "act", acting)
-    with pytest.raises(RuntimeError):
+class TestInterrupts:
+    """Each batch is two episodes of four steps, so the run's episode 2 of an environment is in its third update."""
+
+    def assert_stopped_in_the_third_update(self, trained: Trained, status: str, reason: str) -> None:
+        assert trained.steps() == [8, 16]
+        assert trained.end == (status, reason)
+        assert not trained.is_complete
+        assert log_of(trained)[-1] == f"{status.lower()}: {reason}"
+        assert pq.read_table(trained.folder / "metrics.parquet")["steps"].to_pylist() == [8, 16]
+        # It is unknown whether its parameters were stepped on already, so they are no policy of any moment.
+        assert not (trained.folder / "policy").exists()
+        assert not (trained.folder / "checkpoint").exists()
+
+    def test_within_an_update_the_record_ends_before_it(self, clock: Compose, experiment: Train) -> None:
+        trained = experiment(clock(*deed("interrupt", episode=2)))
+        with pytest.raises(KeyboardInterrupt):
+            trained.run()
+        self.assert_stopped_in_the_third_update(trained, "KILLED", "interrupted")
+
+    def test_an_error_within_an_update_is_the_runs_failure(
+        self, clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The network has no kernel, so that the policy acts in torch: at the ninth time in the third update."""
+        trained, act, calls = experiment(replace(clock(), network=RESIDUAL)), Policy.act, []
+
+        def acting(*arguments: Any) -> Any:
+            calls.append(arguments)
+            if len(calls) == 9:
+                raise RuntimeError("the stack is broken")
+            return act(*arguments)
+
+        monkeypatch.setattr(Policy, "act", acting)
         trained.run()
-    assert_stopped_in_the_third_update(trained, "FAILED", "RuntimeError: the stack is broken")
-    for folder in trained.folders:
-        assert (folder / "error.txt").read_text().endswith("RuntimeError: the stack is broken\n")
+        self.assert_stopped_in_the_third_update(trained, "FAILED", "RuntimeError: the stack is broken")
+        assert (trained.folder / "error.txt").read_text().endswith("RuntimeError: the stack is broken\n")
+
+    @pytest.mark.parametrize("what", ["SIGINT", "SIGTERM"])
+    def test_the_first_one_waits_for_the_update_and_its_evaluation_and_writes_a_checkpoint(
+        self, clock: Compose, experiment: Train, what: str
+    ) -> None:
+        trained = experiment(clock(*deed(what, episode=2), "evaluation.every=24"))
+        with pytest.raises(KeyboardInterrupt):
+            trained.run()
+        assert trained.steps("train") == [8, 16, 24]
+        assert trained.steps("evaluation") == [24]  # after the checkpoint it would be missing
+        assert trained.end == ("KILLED", "interrupted")
+        assert not trained.is_complete
+        assert_state_is_now(trained, steps=24, episodes=6, updates=3)
+        assert not (trained.folder / "policy").exists()
+
+    def test_a_second_one_does_not_wait_for_the_update(self, clock: Compose, experiment: Train) -> None:
+        trained = experiment(clock(*deed("SIGINT twice", episode=2)))
+        with pytest.raises(KeyboardInterrupt):
+            trained.run()
+        assert trained.steps() == [8, 16]
+        assert trained.end == ("KILLED", "interrupted")
+        assert not (trained.folder / "checkpoint").exists()
+
+    def test_the_signals_handlers_are_restored(self, clock: Compose, experiment: Train) -> None:
+        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        with pytest.raises(KeyboardInterrupt):
+            experiment(clock(*deed("SIGINT", episode=0))).run()
+        experiment(clock()).run()
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+    def test_a_dismissed_run_stops_at_the_next_update_with_a_checkpoint(
+        self, clock: Compose, experiment: Train
+    ) -> None:
+        trained = experiment(clock())
+        with pytest.raises(KeyboardInterrupt):
+            trained.experiment.run(lambda share, rate, mean_return: None, lambda: trained.experiment.steps >= 16)
+        assert trained.steps() == [8, 16]
+        assert trained.end == ("KILLED", "interrupted")
+        assert_state_is_now(trained, steps=16, episodes=4, updates=2)
 
 
-@pytest.mark.parametrize("what", ["SIGINT", "SIGTERM"])
-def test_an_interrupt_lets_the_update_in_hand_end_and_keeps_a_checkpoint(
-    clock: Compose, experiment: Train, what: str
-) -> None:
-    deeds = deed(what, seed=1, episode=2)
-    trained = experiment(clock("seed=0", *deeds, "evaluation.every=24"), clock("seed=1", *deeds, "evaluation.every=24"))
-    with pytest.raises(KeyboardInterrupt):
-        trained.run()
-    for run in (0, 1):
-        assert trained.steps(run, "train") == [8, 16, 24]
-        assert trained.steps(run, "evaluation") == [24]  # what is due is made, or it would lack after the checkpoint
-        assert trained.end(run) == ("KILLED", "interrupted")
-        assert not trained.is_complete(run)
-        state = last(trained, run)
-        assert state.counters == {"steps": 24, "episodes": 6, "updates": 3}
-        assert state.parameters.keys() == trained.pack.stacked.keys()
-        for name, tensor in trained.pack.stacked.items():
-            np.testing.assert_array_equal(state.parameters[name][0], tensor[run].detach())
-        assert not (trained.folders[run] / "policy").exists()
+class TestCheckpoints:
+    def test_a_finished_run_leaves_its_final_state(self, clock: Compose, experiment: Train) -> None:
+        assert_state_is_now(experiment(clock()).run(), steps=32, episodes=8, updates=4)
 
+    @pytest.mark.parametrize(("seconds", "number"), [("0", 4), ("null", 0), ("1000", 0)])
+    def test_they_are_written_as_often_as_the_config_says(
+        self, clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch, seconds: str, number: int
+    ) -> None:
+        kept: list[int] = []
+        keep = Checkpoints.keep_last
 
-def test_a_second_interrupt_does_not_wait_for_the_update_in_hand(clock: Compose, experiment: Train) -> None:
-    trained = experiment(clock(*deed("SIGINT twice", seed=0, episode=2)))
-    with pytest.raises(KeyboardInterrupt):
-        trained.run()
-    assert trained.steps() == [8, 16]
-    assert trained.end() == ("KILLED", "interrupted")
-    assert not (trained.folders[0] / "checkpoint").exists()
+        def noting(self: Checkpoints, state: State) -> None:
+            kept.append(state.counters["steps"])
+            keep(self, state)
 
+        monkeypatch.setattr(Checkpoints, "keep_last", noting)
+        experiment(clock(f"checkpoint.seconds={seconds}")).run()
+        assert kept == [*[8, 16, 24, 32][:number], 32]
 
-def test_the_signals_are_given_back_afterwards(clock: Compose, experiment: Train) -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(KeyboardInterrupt):
-        experiment(clock(*deed("SIGINT", seed=0, episode=0))).run()
-    experiment(clock()).run()
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    def test_the_best_is_the_first_policy_with_the_highest_evaluation(self, clock: Compose, experiment: Train) -> None:
+        trained = experiment(clock("evaluation.every=8", "optimizer.lr=1", "seed=3")).run()
+        means = [row.metrics["evaluation/return_mean"] for row in trained.rows("evaluation")]
+        assert len({*means}) > 1
+        tensors, description = policy_of(trained.folder, "best")
+        assert description.steps == 8 * (1 + means.index(max(means)))
+        assert tensors.keys() == trained.assembled.parameters.views.keys()
 
+    def test_a_run_without_evaluations_has_no_best(self, clock: Compose, experiment: Train) -> None:
+        trained = experiment(clock()).run()
+        assert [path.name for path in (trained.folder / "checkpoint").iterdir()] == ["last.safetensors"]
 
-def test_a_run_that_finished_keeps_the_state_that_it_ended_in(clock: Compose, experiment: Train) -> None:
-    trained = experiment(clock()).run()
-    state = last(trained)
-    assert state.counters == {"steps": 32, "episodes": 8, "updates": 4}
-    for name, tensor in trained.pack.stacked.items():
-        np.testing.assert_array_equal(state.parameters[name][0], tensor[0].detach())
-
-
-def test_the_best_of_a_run_is_the_first_policy_with_its_highest_evaluation(clock: Compose, experiment: Train) -> None:
-    trained = experiment(clock("evaluation.every=8", "optimizer.lr=1", "seed=3")).run()
-    means = [row.metrics["evaluation/return_mean"] for row in trained.rows(0, "evaluation")]
-    assert len({*means}) > 1
-    tensors, description = policy_of(trained.folders[0], "best")
-    assert description.steps == 8 * (1 + means.index(max(means)))
-    assert tensors.keys() == trained.pack.stacked.keys()
-
-
-def test_a_run_without_evaluations_has_no_best(clock: Compose, experiment: Train) -> None:
-    trained = experiment(clock()).run()
-    assert [path.name for path in (trained.folders[0] / "checkpoint").iterdir()] == ["last.safetensors"]
+    def test_drafts_of_a_killed_process_are_removed_when_the_run_resumes(self, tmp_path: Path) -> None:
+        for name in ("checkpoint", "policy", "provenance"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / ".file.json.4194305").touch()
+        Journal(tmp_path)
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_each_part_of_a_run_adds_to_its_cost(clock: Compose, experiment: Train) -> None:
-    trained = experiment(clock(), clock("seed=1")).run()
-    for folder in trained.folders:
-        cost = json.loads((folder / "provenance" / "cost.json").read_text())
-        assert cost.keys() == {"wall_seconds", "cpu_seconds", "parts", "runs_in_pack"}
-        assert (cost["parts"], cost["runs_in_pack"]) == (1, 2)
-        assert cost["wall_seconds"] >= 0
-
-
-def test_runs_that_had_left_a_pack_before_it_is_stopped_stay_as_they_were(clock: Compose, experiment: Train) -> None:
-    deeds = deed("interrupt", seed=1, episode=3)
-    trained = experiment(clock("seed=0", *deeds, "budget.steps=8"), clock("seed=1", *deeds))
+    trained = experiment(clock())
     with pytest.raises(KeyboardInterrupt):
-        trained.run()
-    assert trained.end(0) == ("FINISHED", "")
-    assert trained.end(1) == ("KILLED", "interrupted")
+        trained.experiment.run(lambda share, rate, mean_return: None, lambda: True)
+    first = json.loads((trained.folder / "provenance" / "cost.json").read_text())
+    assert first.keys() == {"wall_seconds", "cpu_seconds", "parts"}
+    assert first["parts"] == 1
+    assert min(first["wall_seconds"], first["cpu_seconds"]) >= 0
+    Trained(clock(), trained.folder).run()
+    second = json.loads((trained.folder / "provenance" / "cost.json").read_text())
+    assert second["parts"] == 2
+    assert second["wall_seconds"] >= first["wall_seconds"]
 
 
-def test_a_run_that_diverges_fails_alone(clock: Compose, experiment: Train) -> None:
-    deeds = deed("pay NaN", seed=1, episode=1)
-    trained = experiment(*(clock(f"seed={seed}", *deeds) for seed in range(3))).run()
-    assert trained.experiment.failures == {1: NAN}
-    assert trained.steps(1) == [8]
-    assert trained.end(1) == ("FAILED", NAN)
-    assert trained.is_complete(1)  # to go on would come to the same
-    assert [trained.end(run)[0] for run in (0, 2)] == ["FINISHED", "FINISHED"]
-    assert set(trained.experiment.outcomes) == {0, 2}
+class TestDivergence:
+    def test_the_run_fails_and_is_complete(self, clock: Compose, experiment: Train) -> None:
+        trained = experiment(clock(*deed("pay NaN", episode=1))).run()
+        assert trained.steps() == [8]
+        assert trained.end == ("FAILED", NAN)
+        assert trained.is_complete  # a resumed run would fail in the same way
+        assert trained.experiment.outcome is None
+
+    def test_the_policy_is_the_last_finite_one(self, clock: Compose, experiment: Train) -> None:
+        trained = experiment(clock(*deed("pay NaN", episode=1))).run()
+        kept = load_file(trained.folder / "policy" / "policy.safetensors")
+        assert all(np.isfinite(tensor).all() for tensor in kept.values())
+
+    def test_an_evaluation_before_it_is_in_the_record(self, clock: Compose, experiment: Train) -> None:
+        trained = experiment(clock(*deed("pay NaN", episode=1), "evaluation.every=8")).run()
+        assert (trained.steps("train"), trained.steps("evaluation")) == ([8], [8])
+        assert trained.end == ("FAILED", NAN)
 
 
-def test_the_policy_of_a_run_that_diverged_is_its_last_finite_one(clock: Compose, experiment: Train) -> None:
-    trained = experiment(clock(*deed("pay NaN", seed=0, episode=1))).run()
-    kept = load_file(trained.folders[0] / "policy" / "policy.safetensors")
-    assert all(np.isfinite(tensor).all() for tensor in kept.values())
+class TestRecord:
+    """An OSError of the record is raised, because other runs would meet it, too; an environment's is the run's own."""
 
+    FULL = OSError(errno.ENOSPC, "No space left on device")
 
-def test_the_neighbours_of_a_run_that_diverges_keep_their_bits(clock: Compose, experiment: Train) -> None:
-    deeds = deed("pay NaN", seed=1, episode=1)
-    configs = [clock(f"seed={seed}", *deeds, "evaluation.every=8") for seed in range(3)]
-    pack = experiment(*configs).run()
-    for run in range(3):
-        alone = experiment(configs[run]).run()
-        assert table(pack.folders[run]) == table(alone.folders[0])
+    def test_a_row_that_cannot_be_written(
+        self, clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = Journal.row
 
+        def row(self: Journal, steps: int, progress: float, metrics: dict[str, float]) -> None:
+            if steps == 24:
+                raise TestRecord.FULL
+            write(self, steps, progress, metrics)
 
-def test_an_evaluation_that_waits_is_in_the_record_before_its_run_diverges(clock: Compose, experiment: Train) -> None:
-    """Seed 0's batches have 11 and 7 steps, seed 3's 5 and 8: seed 0 is due at 11, waits, and fails in its second."""
-    common = ("+env.kwargs.length=0", *deed("pay NaN", seed=0, episode=1), "evaluation.every=10")
-    trained = experiment(clock("seed=0", *common), clock("seed=3", *common)).run()
-    assert trained.steps(1, "train")[:2] == [5, 13]
-    assert trained.steps(0) == [11, 11]
-    assert trained.end(0) == ("FAILED", NAN)
+        trained = experiment(clock())
+        monkeypatch.setattr(Journal, "row", row)
+        with pytest.raises(OSError, match="No space left on device"):
+            trained.run()
+        assert trained.steps() == [8, 16]
+        assert trained.end == ("FAILED", "OSError: [Errno 28] No space left on device")
+        assert not trained.is_complete
 
+    @pytest.mark.parametrize("name", ["keep_last", "keep_best"])
+    def test_a_checkpoint_that_cannot_be_written(
+        self, clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        def keep(*arguments: object) -> None:
+            raise TestRecord.FULL
 
-def columns(trained: Trained, run: int) -> list[int]:
-    """Return the steps in a run's table as it stands."""
-    return pq.read_table(trained.folders[run] / "metrics.parquet")["steps"].to_pylist()
+        trained = experiment(clock("evaluation.every=8"))
+        monkeypatch.setattr(Checkpoints, name, keep)
+        with pytest.raises(OSError, match="No space left on device"):
+            trained.run()
+        assert trained.end[0] == "FAILED"
 
-
-def table(folder: Path) -> bytes:
-    write_tables(folder)
-    return (folder / "metrics.parquet").read_bytes()
-
-
-def test_drafts_that_a_killed_process_left_are_gone_when_its_run_goes_on(tmp_path: Path) -> None:
-    for name in ("checkpoint", "policy", "provenance"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / ".file.json.4194305").touch()
-    Journal(tmp_path)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    @pytest.mark.parametrize(
+        "stream", [("env", 0, 2), ("evaluation", 16, "env", 0, 1), ("evaluation", "final", "env", 0, 2)]
+    )
+    def test_an_environments_error_is_the_runs_failure(
+        self, clock: Compose, experiment: Train, stream: tuple[str | int, ...]
+    ) -> None:
+        when = episode_seed(0, *stream)
+        trained = experiment(clock("+env.kwargs.deed=lose", f"+env.kwargs.when={when}", "evaluation.every=16")).run()
+        assert trained.end == ("FAILED", "ConnectionResetError: [Errno 104] the simulator is gone")
+        assert not trained.is_complete
+        assert "in step\n" in (trained.folder / "error.txt").read_text()
+        assert trained.steps("train") == ([8, 16, 24, 32] if "final" in stream else [8, 16])

@@ -1,182 +1,230 @@
-"""What is left of a run that fails, and that its pack goes on without it: the others' records are the same bytes."""
+"""Records of runs that fail, and of the runs trained before and after them."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pgexp.execution.checkpoints import read_state
 from pgexp.execution.journal import Journal
-from pgexp.schema.config import RunConfig
+from pgexp.execution.plan import Job
+from pgexp.execution.work import train_runs
+from pgexp.schema.config import Option, RunConfig
 from pgexp.schema.identity import run_key
-from pgexp.schema.streams import integer
+from pgexp.storage.spool import End, SpoolReader
 from pgexp.storage.tables import write_tables
 from tests.conftest import Compose
 from tests.execution.conftest import Train, Trained
-from tests.failing import BAD, MODES, at, brittle, faulty, moody, sound
+from tests.failing import BAD, MODES, SHORT, at, brittle, faulty, moody, sound
+from tests.streams import episode_seed
+from tests.user_parts import FORBIDS_ALL, INFINITE_OBSERVATION, NAN_REWARD, RAISES, REFUSES
 
 STUCK = "ValueError: the motor is stuck"
-WATCHED = ("evaluation.every=100", "evaluation.episodes=3", "evaluation.slots=2")
-EVALUATED = (BAD, "evaluation")  # the stream of its evaluations, before their label and their episode
+WATCHED = ("evaluation.every=100", "evaluation.episodes=3", "evaluation.num_envs=2")
+EVALUATED = (BAD, "evaluation")  # key of the streams of its evaluations, before the label and the episode
 
 
-def around(bad: RunConfig, good: RunConfig) -> list[RunConfig]:
-    return [at(good, 0), at(bad, BAD), at(good, 2)]
-
-
-def results(trained: Trained, run: int) -> list[bytes]:
-    """Return what of a run depends on its identity alone."""
-    folder = trained.folders[run]
+def results(folder: Path) -> list[bytes]:
+    """Return the part of a run's record that depends on its identity alone."""
     write_tables(folder)
     return [(folder / name).read_bytes() for name in ("metrics.parquet", "policy/policy.safetensors")]
 
 
-def failed(experiment: Train, configs: Sequence[RunConfig]) -> Trained:
-    """Train a pack whose second run fails, and hold the others to the same pack without it."""
-    trained = experiment(*configs).run()
-    without = experiment(configs[0], configs[2]).run()
-    for run, place in ((0, 0), (2, 1)):
-        assert trained.end(run) == ("FINISHED", "")
-        assert results(trained, run) == results(without, place)
-        assert repr(trained.experiment.outcomes[run]) == repr(without.experiment.outcomes[place])
-        assert not (trained.folders[run] / "error.txt").exists()
-    assert [*trained.experiment.failures] == [1]
-    assert trained.end(1) == ("FAILED", trained.experiment.failures[1])
-    last = (trained.folders[1] / "run.log").read_text().splitlines()[-1]
-    assert last.endswith(f"  failed: {trained.experiment.failures[1]}")
+def failed(experiment: Train, config: RunConfig) -> Trained:
+    """Train a run that fails."""
+    trained = experiment(at(config, BAD)).run()
+    assert trained.experiment.outcome is None
+    status, reason = trained.end
+    assert status == "FAILED"
+    assert (trained.folder / "run.log").read_text().splitlines()[-1].endswith(f"  failed: {reason}")
     return trained
 
 
+def reason_of(trained: Trained) -> str:
+    return trained.end[1]
+
+
 def traceback_of(trained: Trained) -> str:
-    return (trained.folders[1] / "error.txt").read_text()
+    return (trained.folder / "error.txt").read_text()
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("vectorization", ["sync", pytest.param("async", marks=pytest.mark.slow)])
 def test_an_environment_that_raises(configured: Compose, experiment: Train, mode: str, vectorization: str) -> None:
-    config = faulty(configured, *MODES[mode], *WATCHED, f"env.vectorization={vectorization}")
-    trained = failed(experiment, around(config, config))
-    assert trained.experiment.failures == {1: STUCK}
-    assert not trained.is_complete(1)  # a later try may go well
+    trained = failed(experiment, faulty(configured, *MODES[mode], *WATCHED, f"env.vectorization={vectorization}"))
+    assert reason_of(trained) == STUCK
+    assert not trained.is_complete  # another attempt may succeed
     assert "Traceback (most recent call last):\n" in traceback_of(trained)
     assert "in _observed\n" in traceback_of(trained)
-    assert not (trained.folders[1] / "policy").exists()  # its policy is its last checkpoint's
+    assert not (trained.folder / "policy").exists()  # its policy is its last checkpoint's
 
 
-def test_a_reward_that_is_no_number(configured: Compose, experiment: Train) -> None:
-    config = faulty(configured, *MODES["episodes"], *WATCHED, fault="pay nan", at=3)
-    trained = failed(experiment, around(config, config))
-    assert "a reward of nan at step 3 of episode 2 in slot 1" in trained.experiment.failures[1]
-    assert trained.is_complete(1)  # to go on would come to the same
-    assert not (trained.folders[1] / "error.txt").exists()
-    assert (trained.folders[1] / "policy" / "policy.safetensors").exists()
+def test_a_reward_that_is_not_finite(configured: Compose, experiment: Train) -> None:
+    trained = failed(experiment, faulty(configured, *MODES["episodes"], *WATCHED, fault="pay nan", at=3))
+    assert "a reward that is not finite (at step 3 of episode 2 in environment 1," in reason_of(trained)
+    assert trained.is_complete  # a resumed run would fail in the same way
+    assert not (trained.folder / "error.txt").exists()
+    assert (trained.folder / "policy" / "policy.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "complete"),
+    [
+        (RAISES, STUCK, False),
+        (NAN_REWARD, "the environment gave a reward that is not finite", True),
+        (INFINITE_OBSERVATION, "the environment gave an observation that is not finite", True),
+        (FORBIDS_ALL, "the environment's mask allows no action", True),
+        (REFUSES, "the environment refused the action as invalid", True),
+    ],
+)
+def test_compiled_dynamics_that_fail(
+    configured: Compose, experiment: Train, fault: int, reason: str, complete: bool
+) -> None:
+    dynamics = f"env.dynamics={{_target_:tests.user_parts.FaultyDynamics,fault:{fault}}}"
+    trained = failed(experiment, configured(*SHORT, *MODES["episodes"], dynamics, "baseline=mean", "budget.steps=9000"))
+    assert reason_of(trained).startswith(reason)
+    assert trained.is_complete == complete
+    assert (trained.folder / "error.txt").exists() == (not complete)
 
 
 def test_a_baseline_that_raises(configured: Compose, experiment: Train) -> None:
-    config = sound(configured, *MODES["episodes"], *WATCHED)
-    trained = failed(experiment, around(moody(config), config))
-    assert trained.experiment.failures == {1: "LookupError: no mood left"}
-    assert len(trained.rows(1, "train")) == 2
+    trained = failed(experiment, moody(sound(configured, *MODES["episodes"], *WATCHED)))
+    assert reason_of(trained) == "LookupError: no mood left"
+    assert len(trained.rows("train")) == 2
     assert "in update\n" in traceback_of(trained)
 
 
-def test_an_optimizer_that_calls_for_the_program_s_end(configured: Compose, experiment: Train) -> None:
-    config = sound(configured, *MODES["episodes"], *WATCHED)
-    trained = failed(experiment, around(brittle(config), config))
-    assert trained.experiment.failures == {1: "SystemExit: 3"}
-    assert trained.rows(1) == []
+def test_an_optimizer_that_raises_system_exit(configured: Compose, experiment: Train) -> None:
+    trained = failed(experiment, brittle(sound(configured, *MODES["episodes"], *WATCHED)))
+    assert reason_of(trained) == "SystemExit: 3"
+    assert trained.rows() == []
 
 
-def test_a_baseline_that_a_checkpoint_would_lose(configured: Compose, experiment: Train) -> None:
-    config = sound(configured, *MODES["episodes"], *WATCHED)
-    trained = failed(experiment, around(moody(config, "Sly"), config))
-    assert trained.experiment.failures[1].startswith("Sly changes updates as it learns without declaring it")
-    assert not (trained.folders[1] / "error.txt").exists()
+def test_a_baseline_with_undeclared_state(configured: Compose, experiment: Train) -> None:
+    trained = failed(experiment, moody(sound(configured, *MODES["episodes"], *WATCHED), "Sly"))
+    assert reason_of(trained).startswith("Sly changes updates as it learns without declaring it")
+    assert not (trained.folder / "error.txt").exists()
 
 
-def test_a_baseline_that_a_checkpoint_cannot_hold(configured: Compose, experiment: Train) -> None:
-    config = sound(configured, *MODES["episodes"], "checkpoint.seconds=0")
-    trained = failed(experiment, around(moody(config, "Opaque"), config))
-    assert trained.experiment.failures[1].startswith("Opaque.remembered names updates, which a checkpoint can't hold")
-    assert trained.rows(1, "train")
-    state = read_state(trained.folders[1], run_key(trained.pack.configs[1]))
+def test_a_baseline_whose_state_no_checkpoint_can_hold(configured: Compose, experiment: Train) -> None:
+    trained = failed(experiment, moody(sound(configured, *MODES["episodes"], "checkpoint.seconds=0"), "Opaque"))
+    assert reason_of(trained).startswith("Opaque.remembered names updates, which a checkpoint cannot hold")
+    assert trained.rows("train")
+    state = read_state(trained.folder, run_key(trained.assembled.config))
     assert state is not None
     assert state.counters["updates"] == 1
 
 
 class TestEvaluation:
     def test_during_training(self, configured: Compose, experiment: Train) -> None:
-        """The second evaluation of the bad run meets an episode that raises; its first one is in its record."""
+        """The run's second evaluation has an episode that raises. The first one is in its record."""
         whole = experiment(at(sound(configured, *MODES["segments"], *WATCHED), BAD)).run()
-        first, second, *_ = whole.steps(0, "evaluation/")
-        when = integer(*EVALUATED, second, 2, "env")
-        config = faulty(configured, *MODES["segments"], *WATCHED, when=when)
-        trained = failed(experiment, around(config, config))
-        assert trained.experiment.failures == {1: STUCK}
-        assert trained.steps(1, "evaluation/") == [first]
-        assert not trained.is_complete(1)
-        assert [row.metrics["train/return_mean"] for row in trained.rows(1, "train/return_mean")] == [
-            row.metrics["train/return_mean"] for row in whole.rows(0, "train/return_mean")
-        ][: len(trained.rows(1, "train/return_mean"))]
-        assert len(trained.rows(1, "train")) < len(whole.rows(0, "train"))
+        first, second, *_ = whole.steps("evaluation/")
+        when = episode_seed(*EVALUATED, second, "env", 0, 2)
+        trained = failed(experiment, faulty(configured, *MODES["segments"], *WATCHED, when=when))
+        assert reason_of(trained) == STUCK
+        assert trained.steps("evaluation/") == [first]
+        assert not trained.is_complete
+        metric = "train/return_mean"
+        found, expected = ([row.metrics[metric] for row in each.rows(metric)] for each in (trained, whole))
+        assert found == expected[: len(found)]
+        assert 0 < len(trained.rows("train")) < len(whole.rows("train"))
 
     @pytest.mark.parametrize(
         ("fault", "reason"),
         [
             ("raise", STUCK),
-            ("pay inf", "the environment gave a return of inf in episode 1 of the evaluation"),
+            ("pay inf", "the environment gave a reward that is not finite (at step 2 of episode 1 in environment 0"),
         ],
     )
-    def test_at_the_end_it_alone_is_left_to_do(
-        self, configured: Compose, experiment: Train, fault: str, reason: str
-    ) -> None:
-        when = integer(*EVALUATED, "final", 1, "env")
+    def test_at_the_end(self, configured: Compose, experiment: Train, fault: str, reason: str) -> None:
+        when = episode_seed(*EVALUATED, "final", "env", 0, 1)
         config = faulty(configured, *MODES["episodes"], *WATCHED, when=when, fault=fault)
-        trained = failed(experiment, around(config, config))
-        assert trained.experiment.failures == {1: reason}
-        assert not trained.is_complete(1)
-        state = read_state(trained.folders[1], run_key(trained.pack.configs[1]))
+        trained = failed(experiment, config)
+        assert reason_of(trained).startswith(reason)
+        state = read_state(trained.folder, run_key(trained.assembled.config))
         assert state is not None
-        assert state.counters["steps"] == trained.rows(1, "train")[-1].steps
-        assert trained.experiment.outcomes.keys() == {0, 2}
+        assert state.counters["steps"] == trained.rows("train")[-1].steps >= 600
 
     def test_a_film(self, clock: Compose, experiment: Train) -> None:
-        when = integer(*EVALUATED, "final", 0, "env")
+        when = episode_seed(*EVALUATED, "final", "env", 0, 0)
         own = ("env.id=tests.execution.own.mine:Overexposed-v0", f"+env.kwargs.when={when}", "evaluation.video=true")
-        config = clock(*own)
-        trained = failed(experiment, around(config, config))
-        assert trained.experiment.failures == {1: "the film can't be made: OSError: too bright"}
+        trained = failed(experiment, clock(*own))
+        assert reason_of(trained) == "the film cannot be made: OSError: too bright"
         assert "in render\n" in traceback_of(trained)
-        assert not [*(trained.folders[1] / "video").iterdir()]
-        assert trained.steps(1, "final/") == [32]
+        assert not [*(trained.folder / "video").iterdir()]
+        assert trained.steps("final/") == [32]
 
 
-def test_a_run_that_does_not_repeat_its_record(clock: Compose, experiment: Train, tmp_path: Path) -> None:
-    configs = [clock(f"seed={seed}") for seed in range(3)]
-    without = experiment(configs[0], configs[2]).run()
-    Journal(tmp_path / "again" / "1").row(16, 0.5, {"loss/policy": 7.0})
-    trained = Trained(configs, tmp_path / "again").run()
-    assert [results(trained, run) for run in (0, 2)] == [results(without, run) for run in (0, 1)]
-    status, reason = trained.end(1)
+def test_a_run_that_does_not_repeat_its_record(clock: Compose, tmp_path: Path) -> None:
+    Journal(tmp_path).row(16, 0.5, {"loss/policy": 7.0})
+    trained = Trained(clock(), tmp_path).run()
+    status, reason = trained.end
     assert status == "FAILED"
     assert reason.startswith("an update ended at 8 steps, where none of those recorded, up to 16, did: ")
-    assert trained.experiment.failures == {1: reason}
-    assert not trained.is_complete(1)
-    assert not (trained.folders[1] / "error.txt").exists()
+    assert not trained.is_complete
+    assert not (trained.folder / "error.txt").exists()
 
 
-def test_an_interrupt_after_a_run_has_failed_is_the_others_alone(clock: Compose, experiment: Train) -> None:
-    """Seed 1 fails in its third batch, and seed 0 is interrupted in its fourth one."""
-    config = clock("budget.steps=48", "+env.kwargs.deed=SIGINT", f"+env.kwargs.when={integer(0, 'env', 0, 3)}")
-    trained = experiment(at(config, 0), moody(config))
-    with pytest.raises(KeyboardInterrupt):
-        trained.run()
-    assert trained.end(0) == ("KILLED", "interrupted")
-    assert trained.steps(0, "train") == [8, 16, 24, 32]
-    assert (trained.folders[0] / "checkpoint" / "last.safetensors").exists()
-    assert trained.end(1) == ("FAILED", "LookupError: no mood left")
-    assert trained.steps(1, "train") == [8, 16]
-    assert not (trained.folders[1] / "checkpoint").exists()
+class TestOtherRuns:
+    """A run that fails among others that one worker trains one after the other."""
+
+    def jobs(self, bad: RunConfig, good: RunConfig, folder: Path) -> list[Job]:
+        configs = [at(good, 0), at(bad, BAD), at(good, 2)]
+        return [Job(config, folder / str(number)) for number, config in enumerate(configs)]
+
+    @pytest.mark.parametrize("kind", ["environment", "baseline", "optimizer", "assembly"])
+    def test_their_records_are_the_same_bytes(self, configured: Compose, tmp_path: Path, kind: str) -> None:
+        good = sound(configured, *MODES["episodes"], *WATCHED)
+        bad = {
+            "environment": faulty(configured, *MODES["episodes"], *WATCHED),
+            "baseline": moody(good),
+            "optimizer": brittle(good),
+            "assembly": replace(good, head=Option("tests.execution.own.mine.Unrelated", {})),
+        }[kind]
+        with_bad, without = self.jobs(bad, good, tmp_path / "with"), self.jobs(bad, good, tmp_path / "without")
+        outcomes = train_runs(with_bad, lambda share, rate, returns: None)
+        expected = train_runs([without[0], without[2]], lambda share, rate, returns: None)
+        assert outcomes.keys() == {0, 2}
+        assert [repr(outcomes[index]) for index in (0, 2)] == [repr(expected[index]) for index in (0, 1)]
+        for index in (0, 2):
+            assert results(with_bad[index].folder) == results(without[index].folder)
+            assert not (with_bad[index].folder / "error.txt").exists()
+        end = SpoolReader(with_bad[1].folder / "rows.jsonl").read()[-1]
+        assert isinstance(end, End)
+        assert (end.status, end.complete) == ("FAILED", False)
+
+    def test_fail_fast_leaves_the_later_ones_untouched(self, configured: Compose, tmp_path: Path) -> None:
+        good = sound(configured, *MODES["episodes"])
+        jobs = self.jobs(moody(good), good, tmp_path)
+        assert train_runs(jobs, lambda share, rate, returns: None, fail_fast=True).keys() == {0}
+        assert [job.folder.exists() for job in jobs] == [True, True, False]
+
+    def test_all_may_fail(self, configured: Compose, tmp_path: Path) -> None:
+        config = moody(sound(configured, *MODES["episodes"]))
+        jobs = self.jobs(config, config, tmp_path)
+        assert train_runs(jobs, lambda share, rate, returns: None) == {}
+        ends = [SpoolReader(job.folder / "rows.jsonl").read()[-1] for job in jobs]
+        assert [(end.status, end.reason) for end in ends if isinstance(end, End)] == [
+            ("FAILED", "LookupError: no mood left")
+        ] * 3
+
+    def test_an_interrupt_after_a_failure_is_of_the_run_in_training(self, clock: Compose, tmp_path: Path) -> None:
+        when = episode_seed(2, "env", 0, 3)
+        config = clock("budget.steps=48", "+env.kwargs.deed=SIGINT", f"+env.kwargs.when={when}")
+        failing, stopped = Job(moody(config), tmp_path / "0"), Job(at(config, 2), tmp_path / "1")
+        with pytest.raises(KeyboardInterrupt):
+            train_runs([failing, stopped, Job(at(config, 3), tmp_path / "2")], lambda share, rate, returns: None)
+        ends = [SpoolReader(job.folder / "rows.jsonl").read()[-1] for job in (failing, stopped)]
+        assert [(end.status, end.reason) for end in ends if isinstance(end, End)] == [
+            ("FAILED", "LookupError: no mood left"),
+            ("KILLED", "interrupted"),
+        ]
+        state = read_state(stopped.folder, run_key(stopped.config))
+        assert state is not None
+        assert state.counters["steps"] == 32
+        assert not (failing.folder / "checkpoint").exists()
+        assert not (tmp_path / "2").exists()
 
 
 class TestTraceback:
@@ -186,13 +234,7 @@ class TestTraceback:
         lines = (tmp_path / "error.txt").read_text().splitlines()
         assert lines[1:] == ["login(token=***", "http://me:***@host/x", "ValueError: it failed"]
 
-    def test_it_is_gone_once_the_run_goes_on(self, tmp_path: Path) -> None:
+    def test_it_is_removed_when_the_run_resumes(self, tmp_path: Path) -> None:
         Journal(tmp_path).error("ValueError: it failed\n")
         Journal(tmp_path)
         assert not (tmp_path / "error.txt").exists()
-
-
-def test_all_runs_may_fail(configured: Compose, experiment: Train) -> None:
-    config = sound(configured, *MODES["episodes"])
-    trained = experiment(moody(config), moody(at(config, 5))).run()
-    assert [trained.end(run) for run in (0, 1)] == [("FAILED", "LookupError: no mood left")] * 2

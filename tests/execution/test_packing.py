@@ -59,7 +59,10 @@ def test_as_few_packs_as_there_can_be_with_a_share_for_each_worker(
 
 def test_structures_that_are_enough_for_all_workers_are_not_cut(jobs: Jobs) -> None:
     four = jobs(
-        (8, "algorithm.batch.episodes=2"), (8, "algorithm.batch.episodes=4"), (8, "dtype=float64"), (8, "env.slots=1")
+        (8, "algorithm.batch.episodes=2"),
+        (8, "algorithm.batch.episodes=4"),
+        (8, "dtype=float64"),
+        (8, "env.num_envs=1"),
     )
     assert sizes(four, 2) == [8, 8, 8, 8]
 

@@ -1,4 +1,4 @@
-"""Which jobs train together, and what runs are called."""
+"""Groups of jobs, and names of runs."""
 
 from collections.abc import Callable
 from functools import cache
@@ -14,7 +14,7 @@ Composed = Callable[[str], RunConfig]
 
 SHAPING = [
     "env=acrobot",
-    "env.slots=4",
+    "env.num_envs=4",
     "env.max_episode_steps=100",
     "network=linear",
     "network.widths=[32,16]",
@@ -59,8 +59,8 @@ def test_jobs_of_one_structure_train_together(composed: Composed, override: str)
     assert planned(composed, "", override) == [[0, 1]]
 
 
-def test_slots_that_are_said_and_slots_that_are_found_are_one_structure(composed: Composed) -> None:
-    assert planned(composed, "", "env.slots=8") == [[0, 1]]
+def test_an_automatic_num_envs_and_the_same_number_set_are_one_structure(composed: Composed) -> None:
+    assert planned(composed, "", "env.num_envs=8") == [[0, 1]]
 
 
 def test_packs_and_their_jobs_stand_in_the_order_of_the_sweep(composed: Composed) -> None:
@@ -112,7 +112,7 @@ def test_parameters_are_flat_and_begin_with_the_options(composed: Composed) -> N
         "seed": 3,
         "dtype": "float32",
         "env.id": "CartPole-v1",
-        "env.slots": 8,
+        "env.num_envs": 8,
         "env.kwargs.gravity": 1.5,
         "network.widths": "[4, 5]",
         "optimizer.betas": "[0.9, 0.999]",

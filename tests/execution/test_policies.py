@@ -1,4 +1,4 @@
-"""A policy that was kept is built again, and acts as it did; what does not fit is refused in a sentence."""
+"""Policies built from their files, and the errors if a file does not fit."""
 
 import json
 from collections.abc import Callable
@@ -22,35 +22,33 @@ LINEAR = ("env=cartpole", "network=linear", "baseline=none")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_policy_that_was_kept_acts_as_it_did(configured: Compose, tmp_path: Path, kind: str) -> None:
+def test_a_policy_from_its_file_acts_as_before(configured: Compose, tmp_path: Path, kind: str) -> None:
     config = configured(*KINDS[kind])
-    pack, stacked = keep(config, tmp_path)
+    run, parameters = keep(config, tmp_path)
     trained = load_policy(tmp_path)
     assert (trained.description.seed, trained.description.steps) == (config.seed, STEPS)
     assert read_env(trained.description) == config.env
-    policy, draws = pack.policy, np.random.default_rng(0)
-    observations = torch.from_numpy(draws.integers(0, 255, (1, ROWS, pack.env.observation_size), dtype=np.uint8))
-    if pack.env.observation_dtype is None:
+    policy, draws = run.policy, np.random.default_rng(0)
+    observations = torch.from_numpy(draws.integers(0, 255, (ROWS, run.env.observation_size), dtype=np.uint8))
+    if not run.env.pictures:
         observations = observations.to(policy.dtype) / 255
-    memory = torch.from_numpy(draws.normal(size=(1, ROWS, policy.memory_size))).to(policy.dtype)
-    for noise in (None, torch.from_numpy(policy.distribution.noise(draws, ROWS)).unsqueeze(0)):
-        expected = policy.act(stacked, observations, memory, noise)
-        found = trained.policy.act(
-            {name: tensor.unsqueeze(0) for name, tensor in trained.parameters.items()}, observations, memory, noise
-        )
+    memory = torch.from_numpy(draws.normal(size=(ROWS, policy.memory_size))).to(policy.dtype)
+    for uniforms in (None, torch.from_numpy(draws.random((ROWS, policy.distribution.draws)))):
+        expected = policy.act(parameters, observations, memory, uniforms)
+        found = trained.policy.act(trained.parameters, observations, memory, uniforms)
         for left, right in zip(expected, found, strict=True):
             assert torch.equal(left, right)
 
 
-def test_a_network_of_a_user_s_own_is_built_again(configured: Compose, tmp_path: Path) -> None:
+def test_a_network_of_a_users_own_is_built(configured: Compose, tmp_path: Path) -> None:
     squeeze = Option("tests.execution.own.mine.Squeeze", {"units": 3})
-    _, stacked = keep(replace(configured(*LINEAR), network=squeeze), tmp_path)
+    _, parameters = keep(replace(configured(*LINEAR), network=squeeze), tmp_path)
     trained = load_policy(tmp_path)
     assert type(trained.policy.network).__name__ == "Squeeze"
-    assert trained.parameters.keys() == stacked.keys()
+    assert trained.parameters.keys() == parameters.keys()
 
 
-def test_secrets_of_the_environment_are_masked_and_asked_for(configured: Compose, tmp_path: Path) -> None:
+def test_secrets_of_the_environment_are_masked_and_must_be_given(configured: Compose, tmp_path: Path) -> None:
     config = configured(*LINEAR)
     secretive = replace(config.env, id="tests.execution.own.mine:Clock-v0", kwargs={"deed": "http://me:word@host"})
     keep(replace(config, env=secretive), tmp_path)
@@ -71,6 +69,13 @@ def edited(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(fields))
 
 
+def test_a_description_from_before_dynamics_has_none(configured: Compose, tmp_path: Path) -> None:
+    config = configured(*LINEAR)
+    keep(config, tmp_path)
+    edited(tmp_path, lambda fields: fields["env"].pop("dynamics"))
+    assert read_env(load_policy(tmp_path).description) == config.env
+
+
 @pytest.mark.parametrize(
     ("edit", "told"),
     [
@@ -80,8 +85,9 @@ def edited(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
         (lambda fields: fields.update(head={"_target_": "pgexp.networks.linear.Linear"}), "is no"),
         (lambda fields: fields["network"].update(depth=3), "Linear refuses its arguments"),
         (lambda fields: fields["network"].update(gain="x"), "parameters can't be made"),
-        (lambda fields: fields["env"].update(slots=-1), "env.slots: given -1"),
+        (lambda fields: fields["env"].update(num_envs=-1), "env.num_envs: given -1"),
         (lambda fields: fields["env"].update(colour=1), "env.colour: unknown key"),
+        (lambda fields: fields["env"].update(dynamics=3), "env.dynamics: given 3"),
         (lambda fields: fields["env"].update(wrappers=3), "env.wrappers: given 3; must be a list"),
         (lambda fields: fields["env"].update(wrappers=[3]), r"env.wrappers\[0\]: given 3"),
     ],

@@ -1,4 +1,4 @@
-"""What is said of runs before they train: names, keys, tags, the code they run and where they are tracked."""
+"""Records of runs before they train: names, keys, tags, their code, and where they are tracked."""
 
 import shutil
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgexp.execution.plan import Job
-from pgexp.execution.recording import make_record, user_modules
+from pgexp.execution.recording import make_record, user_modules, write_record
 from pgexp.execution.trying import try_out
 from pgexp.schema.config import Env, Option, RunConfig
 from pgexp.schema.errors import ConfigError
@@ -25,6 +25,7 @@ OWN_OPTIONS = {
     "network": {"network": SQUEEZE},
     "a network within a baseline": {"baseline": Option("pgexp.baselines.value.ValueNetwork", {"network": SQUEEZE})},
     "environment": {"env": Env(f"{MODULE}:Clock-v0")},
+    "dynamics": {"env": Env("my lake", dynamics=Option(f"{MODULE}.Lake", {"slip": 0.5}))},
 }
 
 
@@ -34,7 +35,7 @@ def recorded(configs: Sequence[RunConfig], folder: Path, sweep: bool = True) -> 
     return make_record(jobs, try_out(configs), folder, settings, provenance.collect(folder, {}))
 
 
-def test_runs_stand_in_the_order_of_the_jobs_whatever_their_structure(configured: Compose, tmp_path: Path) -> None:
+def test_runs_are_in_the_order_of_the_jobs(configured: Compose, tmp_path: Path) -> None:
     configs = [configured(f"network={name}", f"seed={seed}") for seed in (1, 2) for name in ("mlp", "linear")]
     record = recorded(configs, tmp_path)
     assert [run.name for run in record.runs] == [
@@ -55,7 +56,7 @@ def test_a_sweep_is_named_by_its_environments_and_sizes(configured: Compose, tmp
     assert record.sweep
 
 
-def test_a_sweep_of_fresh_seeds_tells_by_which_sweep_its_configurations_were_chosen(
+def test_a_sweep_of_fresh_seeds_names_the_sweep_that_its_configurations_were_chosen_from(
     configured: Compose, tmp_path: Path
 ) -> None:
     jobs = [Job(configured("seed=100"), tmp_path / "0")]
@@ -119,22 +120,71 @@ def test_jobs_of_a_sweep_are_tracked_in_one_place(configured: Compose, tmp_path:
         recorded(configs, tmp_path)
 
 
-def test_pgexp_s_options_and_torch_s_are_no_user_s_modules(configured: Compose) -> None:
+def test_options_of_pgexp_and_torch_are_not_the_users_modules(configured: Compose) -> None:
     assert user_modules([configured(), configured("optimizer=sgd", "network=linear")]) == {}
 
 
 @pytest.mark.parametrize("kind", OWN_OPTIONS)
-def test_an_own_module_is_a_user_s_module(configured: Compose, kind: str) -> None:
+def test_a_module_of_the_users_own_is_found(configured: Compose, kind: str) -> None:
     config = configured()
     found = user_modules([config, replace(config, **OWN_OPTIONS[kind])])
     assert found == {"tests/__init__.py": FILE.parents[2] / "__init__.py", "tests/execution/own/mine.py": FILE}
 
 
-def test_changing_own_code_changes_the_code_s_hash(configured: Compose, tmp_path: Path) -> None:
-    modules = user_modules([replace(configured(), **OWN_OPTIONS["baseline"])])
+@pytest.mark.parametrize("kind", ["baseline", "dynamics"])
+def test_changing_own_code_changes_the_code_s_hash(configured: Compose, tmp_path: Path, kind: str) -> None:
+    modules = user_modules([replace(configured(), **OWN_OPTIONS[kind])])
     before = provenance.collect(tmp_path, modules).code
     copied = Path(shutil.copy(FILE, tmp_path))
     modules["tests/execution/own/mine.py"] = copied
     assert provenance.collect(tmp_path, modules).code == before
     copied.write_text(FILE.read_text() + "# Changed.\n")
     assert provenance.collect(tmp_path, modules).code != before
+
+
+def test_dynamics_without_an_own_module_add_none(configured: Compose) -> None:
+    shipped = Option("pgexp.envs.compiled.cartpole.CartPole", {})
+    assert user_modules([replace(configured(), env=Env("my pole", dynamics=shipped))]) == {}
+
+
+def test_the_module_of_own_dynamics_is_in_the_runs_folder(
+    configured: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lakes.py").write_text(LAKES)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = configured("baseline=none", "env.id=my lake", "env.dynamics={_target_:lakes.Lake,slip:0.5}")
+    (job,) = [Job(config, tmp_path / "run")]
+    record = write_record([job], try_out([config]), job.folder, None)
+    assert provenance.read(job.folder).modules["lakes.py"] == LAKES
+    assert record.runs[0].params["env.dynamics.slip"] == 0.5
+    assert record.runs[0].params["env.id"] == "my lake"
+
+
+LAKES = """
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from pgexp.envs.compiled.dynamics import TERMINATED, Dynamics
+
+
+class Lake(Dynamics):
+    state_size = 1
+    observation_space = Box(0.0, 1.0, (1,), np.float64)
+    action_space = Discrete(2)
+
+    def __init__(self, slip: float) -> None:
+        self.parameters = [slip]
+
+    @staticmethod
+    def reset(state, rng, parameters):
+        state[0] = parameters[0]
+
+    @staticmethod
+    def step(state, action, rng, parameters, reward):
+        reward[0] = action[0]
+        return TERMINATED
+
+    @staticmethod
+    def observe(state, parameters, observation, mask):
+        observation[0] = state[0]
+"""

@@ -1,5 +1,6 @@
-"""Runs that were trained and recorded are trained again, and found again bit for bit."""
+"""Reproduction of recorded runs, bit for bit."""
 
+import signal
 from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
@@ -9,20 +10,22 @@ from rich.console import Console
 
 from pgexp.execution import experiment
 from pgexp.execution.agreement import Agreement
+from pgexp.execution.progress import ProgressDisplay
 from pgexp.execution.reproducing import differences_of_today, read_runs, reproduce
+from pgexp.execution.work import ShowRuns
 from pgexp.schema.config import RunConfig
 from pgexp.schema.errors import ConfigError
-from pgexp.schema.streams import integer
 from pgexp.storage import provenance
 from pgexp.storage.files import read_json, write_json
 from tests.conftest import Compose
 from tests.recorded_runs import recorded
+from tests.streams import episode_seed
 
 SHORT = ("budget.steps=600", "network.widths=[8]", "evaluation.every=300", "evaluation.final_episodes=3")
 
 
 def again(folders: Sequence[Path], **secrets: str) -> list[Agreement]:
-    """Reproduce the runs; return what came of each, in their order."""
+    """Reproduce the runs; return each one's agreement, in their order."""
     runs = read_runs(folders, {key.replace("__", "."): value for key, value in secrets.items()})
     found = {id(run): agreement for run, agreement in reproduce(runs, Console(file=StringIO()))}
     return [found[id(run)] for run in runs]
@@ -30,24 +33,24 @@ def again(folders: Sequence[Path], **secrets: str) -> list[Agreement]:
 
 @pytest.fixture
 def deed(clock: Compose) -> Callable[[str, int], RunConfig]:
-    """Return a function to the config of a clock that does a deed in an episode of its first slot."""
+    """Return a function to the config of a clock that does a deed in an episode of its first environment."""
 
     def made(what: str, episode: int) -> RunConfig:
-        when = integer(0, "env", 0, episode)
+        when = episode_seed(0, "env", 0, episode)
         return clock("seed=0", f"+env.kwargs.deed='{what}'", f"+env.kwargs.when={when}")
 
     return made
 
 
 @pytest.mark.parametrize("baseline", ["mean", "value"])
-def test_a_run_is_found_again(configured: Compose, tmp_path: Path, baseline: str) -> None:
+def test_a_run_is_reproduced(configured: Compose, tmp_path: Path, baseline: str) -> None:
     (agreement,) = again(recorded([configured(f"baseline={baseline}", *SHORT)], tmp_path))
     assert agreement.identical
     assert agreement.rows == agreement.equal_rows > 5
     assert agreement.parameters == agreement.equal_parameters >= 4
 
 
-def test_a_sweep_of_several_packs_is_found_again_in_its_order(configured: Compose, tmp_path: Path) -> None:
+def test_a_sweep_of_different_networks_is_reproduced_in_its_order(configured: Compose, tmp_path: Path) -> None:
     line = [(f"network={network}", f"seed={seed}") for seed in (1, 2) for network in ("mlp", "linear")]
     folders = recorded([configured(*each, "budget.steps=600", "baseline=mean") for each in line], tmp_path, sweep=True)
     runs = read_runs(folders, {})
@@ -62,7 +65,7 @@ def test_a_sweep_of_several_packs_is_found_again_in_its_order(configured: Compos
     assert [agreement.parameters for agreement in agreements] == [6, 2, 6, 2]
 
 
-def test_another_seed_is_not_found_again(configured: Compose, tmp_path: Path) -> None:
+def test_another_seed_is_not_reproduced(configured: Compose, tmp_path: Path) -> None:
     (folder,) = recorded([configured("baseline=mean", "seed=1", *SHORT)], tmp_path)
     config = read_json(folder / "config.json")
     write_json(folder / "config.json", config | {"seed": 2})
@@ -73,10 +76,10 @@ def test_another_seed_is_not_found_again(configured: Compose, tmp_path: Path) ->
     assert apart.deciding == ("config.json: changed since the run was recorded",)
 
 
-NAN = "the environment gave a reward of nan at step 0 of episode 2 in slot 0, each counted from 0"
+NAN = "the environment gave a reward that is not finite (at step 0 of episode 2 in environment 0, each counted from 0)"
 
 
-def test_a_reward_that_is_no_number_is_found_again(deed: Callable[[str, int], RunConfig], tmp_path: Path) -> None:
+def test_a_reward_that_is_not_finite_is_reproduced(deed: Callable[[str, int], RunConfig], tmp_path: Path) -> None:
     (agreement,) = again(recorded([deed("pay NaN", 2)], tmp_path))
     assert agreement.identical
     assert agreement.rows == 2
@@ -84,7 +87,7 @@ def test_a_reward_that_is_no_number_is_found_again(deed: Callable[[str, int], Ru
 
 
 @pytest.mark.parametrize("what", ["interrupt", "fail"])
-def test_a_run_that_was_stopped_is_found_again_as_far_as_it_came(
+def test_a_stopped_run_is_reproduced_up_to_its_last_row(
     deed: Callable[[str, int], RunConfig], tmp_path: Path, what: str
 ) -> None:
     (folder,) = recorded([deed(what, 2)], tmp_path)
@@ -96,10 +99,33 @@ def test_a_run_that_was_stopped_is_found_again_as_far_as_it_came(
     assert agreement.identical
     assert (agreement.rows, agreement.equal_rows, agreement.parameters) == (2, 2, 0)
     assert not agreement.recorded.whole
-    assert agreement.now.reason == ("RuntimeError: the motor is stuck" if what == "fail" else "")
+    assert agreement.now.reason == ("RuntimeError: the motor is stuck" if what == "fail" else "interrupted")
 
 
-def test_a_run_that_was_stopped_is_trained_no_further_than_it_takes(
+def test_a_users_interrupt_is_raised(clock: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the second update of a run that was stopped after the third."""
+    (folder,) = recorded([clock("budget.steps=320")], tmp_path)
+    lines = (folder / "rows.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "rows.jsonl").write_bytes(b"".join(lines[:3]))
+    (folder / "metrics.parquet").unlink()
+    monkeypatch.setattr(experiment, "_SECONDS_BETWEEN_SHOWS", 0.0)
+    shown = []
+
+    def part(display: ProgressDisplay, number: int, count: int) -> ShowRuns:
+        def show(share: float, rate: float, returns: Sequence[float]) -> None:
+            shown.append(share)
+            if len(shown) == 2:
+                signal.raise_signal(signal.SIGINT)
+
+        return show
+
+    monkeypatch.setattr(ProgressDisplay, "part", part)
+    with pytest.raises(KeyboardInterrupt):
+        again([folder])
+    assert len(shown) == 2
+
+
+def test_a_stopped_run_is_trained_no_further_than_needed(
     clock: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(experiment, "_SECONDS_BETWEEN_SHOWS", 0.0)
@@ -112,25 +138,25 @@ def test_a_run_that_was_stopped_is_trained_no_further_than_it_takes(
     agreements = again(folders)
     assert [agreement.rows for agreement in agreements] == [4, 8]
     assert all(agreement.identical for agreement in agreements)
-    last = max(agreement.recorded.steps for agreement in agreements)
-    assert [agreement.now.steps for agreement in agreements] == [last + 8, last + 8]
+    # Two updates of eight steps each, with an evaluation after each, are four rows. One update more is trained.
+    assert [(agreement.recorded.steps, agreement.now.steps) for agreement in agreements] == [(16, 24), (32, 40)]
 
 
-def test_nothing_is_left_and_the_record_is_as_it_was(clock: Compose, tmp_path: Path) -> None:
+def test_no_file_is_left_and_the_record_is_unchanged(clock: Compose, tmp_path: Path) -> None:
     (folder,) = recorded([clock()], tmp_path / "run")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     again([folder])
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_nothing_differs_on_the_same_day(clock: Compose, tmp_path: Path) -> None:
+def test_nothing_differs_right_after_training(clock: Compose, tmp_path: Path) -> None:
     folders = recorded([clock("seed=1"), clock("seed=2")], tmp_path, sweep=True)
     ((apart, names),) = differences_of_today(read_runs(folders, {})).items()
     assert (apart.deciding, apart.code) == ((), False)
     assert names == [f"tests.execution.own.mine:Clock-v0 mean seed={seed}" for seed in (1, 2)]
 
 
-def test_what_differs_is_told_of_the_runs_that_it_differs_for(clock: Compose, tmp_path: Path) -> None:
+def test_differences_are_reported_for_the_runs_that_have_them(clock: Compose, tmp_path: Path) -> None:
     folders = recorded([clock(f"seed={seed}") for seed in range(3)], tmp_path, sweep=True)
     packages = folders[1] / "provenance" / "packages.txt"
     text = packages.read_text().replace("numpy==", "numpy==1.")
@@ -152,7 +178,7 @@ def test_a_run_of_a_sweep_has_the_code_that_the_whole_sweep_has(
     assert set(provenance.read(folders[1]).modules) == {"tests/__init__.py", "tests/execution/own/mine.py"}
 
 
-def test_a_masked_secret_is_given_again(clock: Compose, tmp_path: Path) -> None:
+def test_a_masked_secret_must_be_given(clock: Compose, tmp_path: Path) -> None:
     (folder,) = recorded([clock()], tmp_path)
     config = read_json(folder / "config.json")
     config["env"]["kwargs"]["token"] = "***"
@@ -166,7 +192,7 @@ def test_a_masked_secret_is_given_again(clock: Compose, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.json", "provenance/git.json", "rows.jsonl", "run.json"])
-def test_a_damaged_file_is_a_mistake_that_is_told(clock: Compose, tmp_path: Path, name: str) -> None:
+def test_a_damaged_file_is_named(clock: Compose, tmp_path: Path, name: str) -> None:
     (folder,) = recorded([clock()], tmp_path)
     (folder / name).write_text("nonsense\n")
     with pytest.raises(ConfigError, match=name):

@@ -1,4 +1,4 @@
-"""A served policy takes observations and gives actions as the environment has them, the same as training's policy."""
+"""Served policies: observations and actions as the environment has them, equal to training's policy."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pgexp.envs.spaces import hander
-from pgexp.execution.assembly import Pack
+from pgexp.execution.assembly import Run
 from pgexp.execution.policies import load_policy
 from pgexp.execution.serving import ServedPolicy, _load_pyfunc
 from pgexp.functional.arrays import Observations
@@ -20,51 +20,51 @@ SEEDS = [3, 1, 4, 1, 5]
 FORGETFUL = [kind for kind in KINDS if "memor" not in kind]
 
 
-def seen(pack: Pack) -> tuple[np.ndarray, Observations]:
-    """Return first observations as the environment gives them, and as training keeps them."""
-    kept = pack.env.slots(len(SEEDS)).start(np.arange(len(SEEDS)), SEEDS).observations
-    env = pack.env.make()
+def seen(run: Run) -> tuple[np.ndarray, Observations]:
+    """Return first observations as the environment gives them, and as training records them."""
+    recorded = run.env.bank(len(SEEDS)).start(np.arange(len(SEEDS)), SEEDS).observations
+    env = run.env.make()
     raw = np.stack([env.reset(seed=seed)[0] for seed in SEEDS])
-    return (kept if raw.ndim == 1 else raw), kept  # numbered observations are given laid flat
+    return (recorded if raw.ndim == 1 else raw), recorded  # a number as an observation is given flattened
 
 
 def trained_actions(
-    pack: Pack, stacked: Parameters, kept: Observations, noise: np.ndarray | None
+    run: Run, parameters: Parameters, recorded: Observations, uniforms: np.ndarray | None
 ) -> tuple[list[object], torch.Tensor]:
-    """Return what training's policy does, as the environment takes it, and what it remembers."""
-    rows = torch.from_numpy(np.asarray(kept))
-    rows = rows if pack.env.observation_dtype else rows.to(pack.policy.dtype)
-    memory = torch.zeros(1, len(rows), pack.policy.memory_size, dtype=pack.policy.dtype)
-    draws = None if noise is None else torch.from_numpy(noise).unsqueeze(0)
-    choice = pack.policy.act(stacked, rows.unsqueeze(0), memory, draws)
-    return [*hander(pack.env.spaces.action)(choice.actions[0].numpy())], choice.memory
+    """Return the actions of training's policy, as the environment takes them, and its memory."""
+    rows = torch.from_numpy(np.asarray(recorded))
+    rows = rows if run.env.pictures else rows.to(run.policy.dtype)
+    memory = torch.zeros(len(rows), run.policy.memory_size, dtype=run.policy.dtype)
+    draws = None if uniforms is None else torch.from_numpy(uniforms)
+    choice = run.policy.act(parameters, rows, memory, draws)
+    return [*hander(run.env.spaces.action)(choice.actions.numpy().reshape(len(rows), -1))], choice.memory
 
 
 @pytest.mark.parametrize("kind", FORGETFUL)
 @pytest.mark.parametrize("greedy", [True, False])
-def test_it_acts_as_training_s_policy(configured: Compose, tmp_path: Path, kind: str, greedy: bool) -> None:
-    pack, stacked = keep(configured(*KINDS[kind]), tmp_path)
-    observations, kept = seen(pack)
-    noise = None if greedy else pack.policy.distribution.noise(generator(8, "serve"), len(SEEDS))
-    expected, _ = trained_actions(pack, stacked, kept, noise)
+def test_it_acts_as_the_policy_in_training(configured: Compose, tmp_path: Path, kind: str, greedy: bool) -> None:
+    run, parameters = keep(configured(*KINDS[kind]), tmp_path)
+    observations, recorded = seen(run)
+    uniforms = None if greedy else generator(8, "serve").random((len(SEEDS), run.policy.distribution.draws))
+    expected, _ = trained_actions(run, parameters, recorded, uniforms)
     params = {"greedy": greedy, "seed": 8}
     actions = _load_pyfunc(str(tmp_path)).predict(observations, params)
-    assert actions.dtype == pack.env.spaces.action.dtype
+    assert actions.dtype == run.env.spaces.action.dtype
     np.testing.assert_array_equal(actions, np.stack(expected), strict=True)
-    space = pack.env.make().action_space
+    space = run.env.make().action_space
     assert all(space.contains(action) for action in actions)
 
 
-def test_it_is_greedy_unless_told_otherwise(configured: Compose, tmp_path: Path) -> None:
-    pack, stacked = keep(configured(*KINDS["box, clipped"]), tmp_path)
-    observations, kept = seen(pack)
-    expected, _ = trained_actions(pack, stacked, kept, None)
+def test_it_is_greedy_by_default(configured: Compose, tmp_path: Path) -> None:
+    run, parameters = keep(configured(*KINDS["box, clipped"]), tmp_path)
+    observations, recorded = seen(run)
+    expected, _ = trained_actions(run, parameters, recorded, None)
     served = ServedPolicy(load_policy(tmp_path))
     for params in (None, {}, {"seed": 3}):
         np.testing.assert_array_equal(served.predict(observations, params), np.stack(expected))
 
 
-def test_draws_are_fresh_unless_a_seed_is_given(configured: Compose, tmp_path: Path) -> None:
+def test_draws_differ_between_calls_without_a_seed(configured: Compose, tmp_path: Path) -> None:
     # Of 500 real draws no two are alike.
     keep(configured(*KINDS["box, clipped"]), tmp_path)
     served = ServedPolicy(load_policy(tmp_path))
@@ -76,16 +76,16 @@ def test_draws_are_fresh_unless_a_seed_is_given(configured: Compose, tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["with a memory", "with two memories"])
-def test_a_memory_is_given_and_given_back(configured: Compose, tmp_path: Path, kind: str) -> None:
-    pack, stacked = keep(configured(*KINDS[kind]), tmp_path)
-    observations, kept = seen(pack)
+def test_a_memory_is_passed_in_and_returned(configured: Compose, tmp_path: Path, kind: str) -> None:
+    run, parameters = keep(configured(*KINDS[kind]), tmp_path)
+    observations, recorded = seen(run)
     served = ServedPolicy(load_policy(tmp_path))
-    memory = np.zeros((len(SEEDS), pack.policy.memory_size), str(pack.policy.dtype).removeprefix("torch."))
-    expected, remembered = trained_actions(pack, stacked, kept, None)
+    memory = np.zeros((len(SEEDS), run.policy.memory_size), str(run.policy.dtype).removeprefix("torch."))
+    expected, remembered = trained_actions(run, parameters, recorded, None)
     first = served.predict({"observations": observations, "memory": memory})
     np.testing.assert_array_equal(first["actions"], np.stack(expected))
-    np.testing.assert_array_equal(first["memory"], remembered[0].numpy(), strict=True)
-    rows = torch.from_numpy(observations).to(pack.policy.dtype).unsqueeze(0)
+    np.testing.assert_array_equal(first["memory"], remembered.numpy(), strict=True)
+    rows = torch.from_numpy(observations).to(run.policy.dtype)
     again = served.predict({"observations": observations, "memory": first["memory"]})
-    np.testing.assert_array_equal(again["memory"], pack.policy.act(stacked, rows, remembered, None).memory[0].numpy())
+    np.testing.assert_array_equal(again["memory"], run.policy.act(parameters, rows, remembered, None).memory.numpy())
     assert not np.array_equal(again["memory"], first["memory"])

@@ -1,24 +1,27 @@
-"""What a worker does with a pack: it trains it from where its folders stand, for as long as its command wants it."""
+"""Training of an order's runs, from their checkpoints, while the command holds the lease."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pgexp.execution import commanding
+from pgexp.execution import commanding, work
 from pgexp.execution.checkpoints import checkpoint_path
+from pgexp.execution.experiment import Experiment
 from pgexp.execution.orders import Order
 from pgexp.execution.plan import Job
-from pgexp.execution.work import train_pack, work
-from pgexp.storage.spool import End, SpoolReader
+from pgexp.execution.work import train_runs
+from pgexp.storage.spool import End, Row, SpoolReader
 from tests.conftest import Compose
+from tests.execution.own import mine
+from tests.streams import episode_seed
 
 MakeOrder = Callable[..., Order]
 
 
 @pytest.fixture
 def order(clock: Compose, tmp_path: Path) -> MakeOrder:
-    """Makes the order of a pack of three seeds, whose command it is."""
+    """Return a function that makes the order of three seeds and takes the lease for it."""
 
     def made(*overrides: str) -> Order:
         commanding.take_over(tmp_path, "ours")
@@ -28,60 +31,146 @@ def order(clock: Compose, tmp_path: Path) -> MakeOrder:
     return made
 
 
-def ends(order: Order) -> list[tuple[str, str]]:
-    """Return how each run of a pack ended last, and why."""
-    last = [SpoolReader(job.folder / "rows.jsonl").read()[-1] for job in order.jobs]
+def ends(*jobs: Job) -> list[tuple[str, str]]:
+    """Return each run's last status and its reason."""
+    last = [SpoolReader(job.folder / "rows.jsonl").read()[-1] for job in jobs]
     return [(item.status, item.reason) for item in last if isinstance(item, End)]
 
 
-def test_a_pack_is_trained_to_its_end(order: MakeOrder) -> None:
-    assert work(order(), alone=lambda: False)
-    assert ends(order()) == [("FINISHED", "")] * 3
+def ignore(share: float, rate: float, returns: object) -> None:
+    """Show nothing."""
 
 
-def test_a_worker_that_comes_to_its_turn_when_another_command_has_taken_over_touches_nothing(
+def test_runs_are_trained_to_their_ends(order: MakeOrder) -> None:
+    assert work.work(order(), alone=lambda: False)
+    assert ends(*order().jobs) == [("FINISHED", "")] * 3
+
+
+def test_a_worker_whose_turn_comes_after_another_command_took_over_touches_nothing(
     order: MakeOrder, tmp_path: Path
 ) -> None:
     waited = order()
     commanding.take_over(tmp_path, "another")
-    assert not work(waited, alone=lambda: False)
+    assert not work.work(waited, alone=lambda: False)
     assert not any(job.folder.exists() for job in waited.jobs)
 
 
-def test_a_worker_that_is_dismissed_keeps_checkpoints(order: MakeOrder, tmp_path: Path) -> None:
+def test_a_dismissed_worker_leaves_a_checkpoint_of_its_run_and_does_not_begin_the_others(
+    order: MakeOrder, tmp_path: Path
+) -> None:
     endless = order("budget.steps=1_000_000", "checkpoint.seconds=null")
     asked = []
 
     def alone() -> bool:
         asked.append(True)
-        if len(asked) == 2:  # once it trains
+        if len(asked) == 2:  # the first run trains
             commanding.dismiss(tmp_path)
         return False
 
-    assert not work(endless, alone)
-    assert ends(endless) == [("KILLED", "interrupted")] * 3
-    assert all(checkpoint_path(job.folder, "last").exists() for job in endless.jobs)
+    assert not work.work(endless, alone)
+    assert ends(endless.jobs[0]) == [("KILLED", "interrupted")]
+    assert checkpoint_path(endless.jobs[0].folder, "last").exists()
+    assert not any(job.folder.exists() for job in endless.jobs[1:])
 
 
-def test_a_worker_whose_command_is_gone_stops(order: MakeOrder) -> None:
+def test_a_worker_whose_command_has_died_stops(order: MakeOrder) -> None:
     answers = iter([False, True])
-    assert not work(order("budget.steps=1_000_000"), lambda: next(answers))
+    assert not work.work(order("budget.steps=1_000_000"), lambda: next(answers))
 
 
-def test_a_run_whose_checkpoint_is_damaged_fails_alone(order: MakeOrder) -> None:
-    pack = order()
-    checkpoint_path(pack.jobs[1].folder, "last").parent.mkdir(parents=True)
-    checkpoint_path(pack.jobs[1].folder, "last").write_bytes(b"nonsense")
-    outcomes = train_pack(pack.jobs, lambda share, rate, returns: None)
+def test_only_the_run_whose_checkpoint_is_damaged_fails(order: MakeOrder) -> None:
+    jobs = order().jobs
+    checkpoint_path(jobs[1].folder, "last").parent.mkdir(parents=True)
+    checkpoint_path(jobs[1].folder, "last").write_bytes(b"nonsense")
+    outcomes = train_runs(jobs, ignore)
     assert sorted(outcomes) == [0, 2]
-    (first, (status, reason), last) = ends(pack)
+    (first, (status, reason), last) = ends(*jobs)
     assert first == last == ("FINISHED", "")
     assert (status, "last.safetensors" in reason) == ("FAILED", True)
 
 
-def test_a_pack_that_cannot_be_built_fails_with_its_reason(order: MakeOrder) -> None:
-    pack = order("baseline=none", "algorithm.time_limit=bootstrap")
-    assert work(pack, alone=lambda: False)
-    assert [status for status, _ in ends(pack)] == ["FAILED"] * 3
-    assert all("algorithm.time_limit=bootstrap" in reason for _, reason in ends(pack))
-    assert (pack.jobs[0].folder / "error.txt").exists()
+def test_runs_that_cannot_be_assembled_fail_with_the_reason(order: MakeOrder) -> None:
+    jobs = order("baseline=none", "algorithm.time_limit=bootstrap")
+    assert work.work(jobs, alone=lambda: False)
+    assert [status for status, _ in ends(*jobs.jobs)] == ["FAILED"] * 3
+    assert all("algorithm.time_limit=bootstrap" in reason for _, reason in ends(*jobs.jobs))
+    assert (jobs.jobs[0].folder / "error.txt").exists()
+
+
+def test_a_finished_run_is_not_trained_again(order: MakeOrder) -> None:
+    (job, *_) = order().jobs
+    train_runs([job], ignore)
+    rows = [item for item in SpoolReader(job.folder / "rows.jsonl").read() if isinstance(item, Row)]
+    train_runs([job], ignore)
+    assert [item for item in SpoolReader(job.folder / "rows.jsonl").read() if isinstance(item, Row)] == rows
+    assert ends(job) == [("FINISHED", "")]
+
+
+def test_progress_is_of_all_jobs_with_the_latest_returns_of_each(
+    order: MakeOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgexp.execution.experiment._SECONDS_BETWEEN_SHOWS", 0.0)
+    shown: list[tuple[float, list[float]]] = []
+    jobs = order("budget.steps=16").jobs
+    train_runs(jobs, lambda share, rate, returns: shown.append((share, [*returns])))
+    assert [share for share, _ in shown] == pytest.approx([n / 6 for n in range(1, 7)])
+    means = [
+        [item.metrics["train/return_mean"] for item in SpoolReader(job.folder / "rows.jsonl").read()
+         if isinstance(item, Row) and "train/return_mean" in item.metrics]
+        for job in jobs
+    ]  # fmt: skip
+    first, second = means[0][1], means[1][1]
+    assert [returns for _, returns in shown] == [
+        [means[0][0]],
+        [first],
+        [first, means[1][0]],
+        [first, second],
+        [first, second, means[2][0]],
+        [first, second, means[2][1]],
+    ]
+
+
+class TestSystemErrors:
+    """An OSError of the record ends the worker; an OSError of an environment fails its run."""
+
+    def test_of_the_record_is_raised(self, order: MakeOrder, monkeypatch: pytest.MonkeyPatch) -> None:
+        def read(folder: Path, key: str) -> None:
+            raise OSError("the disk is gone")
+
+        monkeypatch.setattr(work, "read_state", read)
+        with pytest.raises(OSError, match="the disk is gone"):
+            train_runs(order().jobs, ignore)
+
+    def test_of_an_environment_in_training_fails_its_run(self, order: MakeOrder) -> None:
+        jobs = order("+env.kwargs.deed=lose", f"+env.kwargs.when={episode_seed(1, 'env', 0, 2)}").jobs
+        assert train_runs(jobs, ignore).keys() == {0, 2}
+        lost = ("FAILED", "ConnectionResetError: [Errno 104] the simulator is gone")
+        assert ends(*jobs) == [("FINISHED", ""), lost, ("FINISHED", "")]
+
+    def test_of_an_environment_in_resuming_fails_its_run(
+        self, clock: Compose, configured: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first checkpoint is in the middle of episodes, which the environment has to repeat."""
+        segments = ("algorithm.batch.episodes=null", "algorithm.batch.steps=6", "env.num_envs=2", "baseline=value")
+        job = Job(clock(*segments), tmp_path / "0")
+        other = Job(configured("network=linear", "baseline=mean", "budget.steps=100"), tmp_path / "1")
+        with pytest.raises(KeyboardInterrupt):
+            train_runs([job], ignore, lambda: True)
+        monkeypatch.setattr(mine.Clock, "step", lambda self, action: mine.lose())
+        assert train_runs([job, other], ignore).keys() == {1}
+        assert ends(job, other) == [
+            ("FAILED", "ConnectionResetError: [Errno 104] the simulator is gone"),
+            ("FINISHED", ""),
+        ]
+        assert "in restore\n" in (job.folder / "error.txt").read_text()
+
+
+def test_fail_fast_counts_a_film_that_fails(clock: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def film(self: Experiment) -> None:
+        raise ValueError("too bright")
+
+    monkeypatch.setattr(Experiment, "_film", film)
+    jobs = [Job(clock("evaluation.video=true", f"seed={seed}"), tmp_path / str(seed)) for seed in range(2)]
+    assert train_runs(jobs, ignore, fail_fast=True) == {}
+    assert ends(jobs[0]) == [("FAILED", "ValueError: too bright")]
+    assert not jobs[1].folder.exists()

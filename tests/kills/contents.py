@@ -1,4 +1,4 @@
-"""What a sweep left: in its folder, and in its store, read from the database itself."""
+"""Contents of a sweep's folder and of its store, read from the database itself."""
 
 import sqlite3
 from collections import defaultdict

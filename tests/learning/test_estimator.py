@@ -1,4 +1,4 @@
-"""What each step is weighed with: rewards scaled and clipped, credits by every rule, advantages scaled."""
+"""Weights of steps: scaled and clipped rewards, each rule of credit, scaled advantages."""
 
 from typing import Any
 
@@ -31,20 +31,20 @@ def credits_of(*arguments: Any, **changed: Any) -> list[float]:
 
 
 class TestCredit:
-    def test_lambda_returns_rest_on_the_baselines_values(self) -> None:
+    def test_lambda_returns_use_the_baselines_values(self) -> None:
         # With V = 3 everywhere, gamma = 1/2, lambda = 0: r + 3/2, and at the last steps, which end, r.
         found = credits_of(Stub(3.0), credit="lambda_return", gamma=0.5, gae_lambda=0.0)
         assert found == pytest.approx([2.5, 3.5, 4.0, 9.5, -2.0])
 
-    def test_at_a_time_limit_they_end_or_go_on_with_the_prediction(self) -> None:
+    def test_at_a_time_limit_they_end_or_are_bootstrapped(self) -> None:
         found = credits_of(Stub(3.0), credit="lambda_return", gamma=0.5, gae_lambda=0.0, time_limit="bootstrap")
         assert found == pytest.approx([2.5, 3.5, 4.0 + 10 / 2, 9.5, -2.0])
 
-    def test_n_step_returns_look_n_rewards_ahead(self) -> None:
+    def test_n_step_returns_sum_n_rewards_and_the_value_after_them(self) -> None:
         found = credits_of(Stub(3.0), credit="n_step_return", gamma=0.5, n_steps=2)
         assert found == pytest.approx([1 + 1 + 3 / 4, 2 + 2, 4.0, 8 - 1, -2.0])
 
-    def test_the_whole_of_lambda_1_is_the_return_to_go(self) -> None:
+    def test_with_lambda_1_they_are_the_returns_to_go(self) -> None:
         found = credits_of(Stub(3.0), credit="lambda_return", gae_lambda=1.0)
         assert found == pytest.approx([7, 6, 4, 6, -2])
 
@@ -58,18 +58,18 @@ class TestRewards:
         assert credits_of(past=past, return_scale="std") == pytest.approx([3.5, 3.0, 2.0, 3.0, -1.0])
         assert credits_of(past=past) == [7, 6, 4, 6, -2]
 
-    def test_the_first_batchs_are_divided_by_the_deviation_of_its_own(self) -> None:
+    def test_those_of_the_first_batch_are_divided_by_its_own_deviation(self) -> None:
         to_go = np.array([7.0, 6.0, 4.0, 6.0, -2.0])
         assert credits_of(return_scale="std") == pytest.approx((to_go / to_go.std()).tolist())
 
-    def test_where_they_never_varied_they_stay(self) -> None:
+    def test_returns_that_never_varied_do_not_scale_them(self) -> None:
         for past in (
             Moments(3, np.array([5.0]), np.array([0.0])),
             Moments(3, np.array([0.3]), np.array([1e-32])),
         ):
             assert credits_of(past=past, return_scale="std") == [7, 6, 4, 6, -2]
 
-    def test_what_is_remembered_are_the_returns_to_go_unscaled(self) -> None:
+    def test_the_moments_are_those_of_unscaled_returns_to_go(self) -> None:
         own = estimator(return_scale="std", reward_scale=2.0)
         remembered = own.remember(NONE, BATCH)
         to_go = 2.0 * np.array([7, 6, 4, 6, -2])
@@ -85,12 +85,12 @@ class TestAdvantageScale:
         expected = [*(first / first.std()), *(second / second.std())]
         assert estimate(advantage_scale="episode_std").weights.tolist() == pytest.approx(expected)
 
-    def test_an_episode_whose_advantages_do_not_vary_is_left_alone(self) -> None:
+    def test_an_episode_whose_advantages_do_not_vary_is_not_divided(self) -> None:
         batch = batch_of(Episode([[1]], [0], [0.1]), Episode([[1], [1]], [0, 0], [1, 1]))
         found = estimator(advantage_scale="episode_std").estimate(NoBaseline(), batch, NONE)
         assert found.weights.tolist() == pytest.approx([0.1, 4.0, 2.0])
 
-    def test_gamma_to_the_t_comes_on_top(self) -> None:
+    def test_gamma_to_the_t_multiplies_scaled_advantages(self) -> None:
         found = estimate(gamma=0.5, discount_states=True, advantage_scale="std")
         to_go = np.array([3.0, 4.0, 4.0, 7.0, -2.0])
         assert found.weights.tolist() == pytest.approx((to_go / to_go.std() * [1, 0.5, 0.25, 1, 0.5]).tolist())
@@ -117,7 +117,7 @@ def test_returns_of_predictions_need_a_baseline_that_predicts() -> None:
     assert objection.endswith("set algorithm.credit=reward_to_go")
 
 
-def test_what_plays_episodes_itself_needs_rewards_as_they_are() -> None:
+def test_a_baseline_with_its_own_rewards_needs_raw_rewards() -> None:
     greedy = GreedyRollout(1.0, None)
     assert [*objections(estimator(), greedy)] == []
     for changed in ({"reward_scale": 0.1}, {"reward_clip": 1.0}, {"return_scale": "std"}):
@@ -129,7 +129,7 @@ def test_what_plays_episodes_itself_needs_rewards_as_they_are() -> None:
     assert objection.endswith("GreedyRollout needs whole episodes: set algorithm.batch.episodes")
 
 
-def test_what_is_of_one_credit_alone_is_refused_another() -> None:
+def test_a_baseline_for_one_credit_refuses_another() -> None:
     assert [*objections(estimator(), LeaveOneOutPerStep())] == []
     (objection,) = [*objections(estimator(credit="total_return"), LeaveOneOutPerStep())]
     assert objection == (

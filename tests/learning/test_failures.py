@@ -54,7 +54,7 @@ class TestEnvironments:
         if mode == "episodes":
             assert len(rows) == 1
 
-    @MODE
+    @pytest.mark.parametrize("mode", ["segments", pytest.param("episodes", marks=pytest.mark.slow)])
     @pytest.mark.parametrize("fault", ["raise", "exit"])
     def test_so_is_one_in_a_worker_process(self, configured: Compose, trained: Train, mode: str, fault: str) -> None:
         failure, _ = trained(faulty(configured, *MODES[mode], "env.vectorization=async", fault=fault))

@@ -1,4 +1,4 @@
-"""A learner counts its run's own steps and episodes, and holds them against the budget and the schedule."""
+"""Counters, budget and learning-rate schedule of a learner."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ from tests.episodes import Episode, batch_of
 
 
 @dataclass
-class Watching(Algorithm):
-    """Learns nothing; remembers the optimizer's rate at each update."""
+class RateRecorder(Algorithm):
+    """An algorithm that learns nothing and records the learning rate at each update."""
 
     rates: list[float] = field(default_factory=list)
 
@@ -42,7 +42,7 @@ class Watching(Algorithm):
 
 def learner(schedule: Schedule | None = None, **budget: int) -> Learner:
     student = student_of(np.zeros((1, 2)))
-    return Learner(student, Watching(), schedule or Constant(), 2.0, Budget(**budget), Moments.none(1))
+    return Learner(student, RateRecorder(), schedule or Constant(), 2.0, Budget(**budget), Moments.none(1))
 
 
 def episode(length: int, end: str = "terminated", first: int = 0) -> Episode:
@@ -60,7 +60,7 @@ def test_it_counts_steps_finished_episodes_and_updates() -> None:
     assert (row[names.EPISODES], row[names.UPDATES]) == (3, 2)
 
 
-def test_progress_is_the_spent_share_of_the_steps_and_at_most_all() -> None:
+def test_progress_is_the_share_of_the_budget_and_at_most_1() -> None:
     own = learner(steps=10)
     shares = [own.progress]
     for _ in range(3):
@@ -69,7 +69,7 @@ def test_progress_is_the_spent_share_of_the_steps_and_at_most_all() -> None:
     assert shares == [0.0, 0.4, 0.8, 1.0]
 
 
-def test_a_budget_may_be_of_finished_episodes() -> None:
+def test_a_budget_may_count_finished_episodes() -> None:
     own = learner(episodes=5)
     own.learn(FOUR_STEPS)
     assert own.progress == 0.4
@@ -89,11 +89,11 @@ def test_a_budget_may_be_of_finished_episodes() -> None:
         (Exponential(final=0.25), [2.0, 2 * 0.25**0.4, 2 * 0.25**0.8]),
     ],
 )
-def test_a_schedule_is_of_the_steps_at_the_updates_start(schedule: Schedule, rates: list[float]) -> None:
+def test_a_schedule_uses_the_steps_at_the_updates_start(schedule: Schedule, rates: list[float]) -> None:
     own = learner(schedule, steps=10)
-    told = [own.learn(FOUR_STEPS)[names.LEARNING_RATE] for _ in range(3)]
+    recorded = [own.learn(FOUR_STEPS)[names.LEARNING_RATE] for _ in range(3)]
     assert own.algorithm.rates == pytest.approx(rates)
-    assert told == own.algorithm.rates
+    assert recorded == own.algorithm.rates
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,11 @@ def test_a_schedule_is_of_the_steps_at_the_updates_start(schedule: Schedule, rat
         (Exponential(final=0.01, warmup=0.5), (0.0, 1.0, 0.01)),
     ],
 )
-def test_schedules_at_the_begin_the_middle_and_the_end(schedule: Schedule, factors: tuple[float, ...]) -> None:
+def test_schedules_at_the_beginning_the_middle_and_the_end(schedule: Schedule, factors: tuple[float, ...]) -> None:
     assert [schedule(progress) for progress in (0.0, 0.5, 1.0)] == pytest.approx(factors)
 
 
-def test_a_row_tells_of_the_episodes_that_ended() -> None:
+def test_metrics_describe_the_episodes_that_ended() -> None:
     row = learner(steps=100).learn(batch_of(episode(3), episode(1, "truncated"), episode(50, "open")))
     assert row[names.RETURN_MEAN] == 2.0
     assert (row[names.RETURN_MIN], row[names.RETURN_MAX]) == (1.0, 3.0)
@@ -129,7 +129,7 @@ def test_an_episodes_length_counts_from_its_own_start() -> None:
     assert row[names.EPISODE_LENGTH] == (12 + 1) / 2
 
 
-def test_what_no_episode_tells_is_absent_and_never_nan() -> None:
+def test_without_an_ended_episode_their_metrics_are_absent() -> None:
     row = learner(steps=100).learn(batch_of(episode(3, "open")))
     assert row.keys() == {
         *("loss/own", names.TRUNCATED, names.LEARNING_RATE, names.UPDATES, names.EPISODES),

@@ -55,7 +55,7 @@ def test_in_segments_both_are_means_over_steps() -> None:
     np.testing.assert_allclose(found, solution(fisher(np.full(5, 0.2)), gradient), rtol=1e-8)
 
 
-def test_where_gamma_to_the_t_is_kept_it_weighs_both() -> None:
+def test_gamma_to_the_t_weights_both_if_it_is_kept() -> None:
     algorithm = reinforce(gamma=0.5, discount_states=True, direction=natural())
     factors = np.array([1, 0.5, 0.25, 1, 0.5])
     to_go = factors * [3, 4, 4, 7, -2]
@@ -80,18 +80,18 @@ def test_it_does_not_depend_on_how_the_policy_is_parameterised() -> None:
     np.testing.assert_allclose(moved[0], moved[1], rtol=1e-5)
 
 
-def test_it_tells_how_far_the_equation_is_unsolved() -> None:
-    told = {
+def test_the_residual_of_the_equation_is_recorded() -> None:
+    recorded = {
         iterations: reinforce(direction=natural(exact_up_to=0, iterations=iterations)).update(
             student_of(WEIGHT), BATCH, 0.0
         )[names.FISHER_RESIDUAL]
         for iterations in (1, 20)
     }
-    assert told[1] > 0.01
-    assert told[20] < 1e-8
+    assert recorded[1] > 0.01
+    assert recorded[20] < 1e-8
 
 
-def test_what_rounding_leaves_of_a_singular_matrix_is_solved_all_the_same() -> None:
+def test_a_singular_matrix_with_rounding_errors_is_solved() -> None:
     """A matrix of rank 1 whose rounding in single precision is asymmetric, and indefinite beyond the damping."""
     draws = torch.Generator().manual_seed(0)
     v = torch.randn(40, generator=draws)
@@ -108,12 +108,12 @@ def test_a_matrix_that_is_not_finite_is_a_divergence() -> None:
         _solved(torch.full((2, 2), float("nan")), DAMPING, torch.ones(2))
 
 
-def test_its_norm_is_what_is_clipped() -> None:
+def test_its_norm_is_clipped() -> None:
     found = ascended(reinforce(direction=natural(), max_grad_norm=0.1), student_of(WEIGHT), BATCH)
     assert np.linalg.norm(found) == pytest.approx(0.1)
 
 
-def test_a_step_that_would_change_the_policy_too_much_is_shortened() -> None:
+def test_a_step_beyond_max_kl_is_shortened() -> None:
     whole = ascended(reinforce(direction=natural()), student_of(WEIGHT), BATCH)
     predicted = whole.ravel() @ fisher(np.full(5, 0.5)) @ whole.ravel() / (2 * 2.5)
     for bound, share in ((0.01, np.sqrt(0.01 / predicted)), (1e6, 1.0)):
@@ -121,12 +121,12 @@ def test_a_step_that_would_change_the_policy_too_much_is_shortened() -> None:
         np.testing.assert_allclose(found, share * whole, rtol=1e-8)
 
 
-def test_what_a_short_step_is_predicted_to_change_it_changes() -> None:
+def test_a_short_step_has_the_predicted_divergence() -> None:
     student = student_of(WEIGHT)
-    told = reinforce(direction=natural(max_kl=1e-6)).update(student, BATCH, 0.0)
-    assert told[names.KL] == pytest.approx(1e-6, rel=0.01)
+    recorded = reinforce(direction=natural(max_kl=1e-6)).update(student, BATCH, 0.0)
+    assert recorded[names.KL] == pytest.approx(1e-6, rel=0.01)
 
 
-def test_a_network_that_is_shared_with_a_value_is_refused() -> None:
+def test_a_network_shared_with_a_value_is_refused() -> None:
     (objection,) = reinforce(direction=natural()).objections(SharedValue(None, 0.5))
     assert objection.startswith("algorithm.direction is of the policy alone, but SharedValue shares its network")

@@ -162,7 +162,7 @@ def test_a_real_action_finds_its_target(run_on: MakeRun, head: tuple[str, ...]) 
     assert min(returned(run_on, "Target", *settings, *head, size=2)) > -0.08  # within 0.2 in each component
 
 
-@pytest.mark.parametrize(("probe", "best"), [("Switches", 3.0), ("Dials", 2.0)])
+@pytest.mark.parametrize(("probe", "best"), [pytest.param("Switches", 3.0, marks=pytest.mark.slow), ("Dials", 2.0)])
 def test_each_of_several_components_finds_its_best_choice(run_on: MakeRun, probe: str, best: float) -> None:
     settings = ("budget.steps=2000", "baseline=leave_one_out")
     assert returned(run_on, probe, *settings) == [best] * len(SEEDS)

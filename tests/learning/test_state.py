@@ -21,7 +21,11 @@ from tests.learning.conftest import Assemble
 from tests.trees import assert_same_tree
 
 BASELINES = sorted(path.stem for path in (CONF / "baseline").glob("*.yaml"))
-OPTIMIZERS = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
+FAST = ("adam", "rmsprop", "sgd")
+OPTIMIZERS = [
+    name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+    for name in sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
+]
 SHORT = ("budget.steps=600", "network.widths=[8]", "env.num_envs=4", "algorithm.batch.episodes=4", "diagnostics=full")
 SEGMENTS = ("algorithm.batch.episodes=null", "algorithm.batch.steps=16", "env.num_envs=2", "budget.steps=200")
 
@@ -171,7 +175,7 @@ class TestSegments:
     @pytest.mark.parametrize("vectorization", ["auto", "sync"])
     def test_a_network_in_torch(self, configured: Compose, assert_resumes: Resume, vectorization: str) -> None:
         config = configured(*SEGMENTS, f"env.vectorization={vectorization}")
-        config = replace(config, network=Option("tests.user_parts.Residual", {}))
+        config = replace(config, network=Option("tests.user_networks.Residual", {}))
         assert assert_resumes(config).environments["time"].any()
 
     @pytest.mark.parametrize("after", [1, 2, 3])

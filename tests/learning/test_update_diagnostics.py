@@ -1,4 +1,4 @@
-"""What is told of an update, held to calculations by hand on a linear softmax policy."""
+"""Metrics of an update against hand calculations, on a linear softmax policy."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ PARTS = [batch_of(FIRST), batch_of(SECOND), batch_of(THIRD)]
 TO_GO = [[7, 6, 4], [6, -2], [3]]
 
 
-def told(batch: Batch = BATCH, baseline: Baseline | None = None, **changed: Any) -> dict[str, float]:
+def metrics_of(batch: Batch = BATCH, baseline: Baseline | None = None, **changed: Any) -> dict[str, float]:
     settings = {"diagnostics": "full", **changed}
     return reinforce(**settings).update(student_of(WEIGHT, baseline), batch, 0.0)
 
@@ -46,21 +46,21 @@ class TestOfEpisodes:
         np.testing.assert_allclose(doubled, 2 * plain, rtol=1e-12)
 
     def test_the_variance_is_that_of_the_mean_of_the_episodes_gradients(self) -> None:
-        assert told()[names.GRADIENT_VARIANCE] == pytest.approx(variance_of_mean(gradients(0.0)))
+        assert metrics_of()[names.GRADIENT_VARIANCE] == pytest.approx(variance_of_mean(gradients(0.0)))
 
-    def test_what_the_baseline_leaves_is_held_against_none_on_the_same_batch(self) -> None:
-        found = told(baseline=Stub(4.0))
+    def test_the_variance_left_is_relative_to_no_baseline_on_the_same_batch(self) -> None:
+        found = metrics_of(baseline=Stub(4.0))
         assert found[names.GRADIENT_VARIANCE] == pytest.approx(variance_of_mean(gradients(4.0)))
         share = variance_of_mean(gradients(4.0)) / variance_of_mean(gradients(0.0))
         assert found[names.VARIANCE_LEFT] == pytest.approx(share)
-        assert told()[names.VARIANCE_LEFT] == 1.0
+        assert metrics_of()[names.VARIANCE_LEFT] == 1.0
 
     def test_signal_to_noise_is_the_squared_norm_over_the_variance(self) -> None:
         parts = gradients(0.0)
         expected = np.square(parts.mean(0)).sum() / variance_of_mean(parts) - 1
-        assert told()[names.GRADIENT_SNR] == pytest.approx(expected)
+        assert metrics_of()[names.GRADIENT_SNR] == pytest.approx(expected)
 
-    def test_where_there_is_no_signal_the_ratio_is_zero_on_average(self) -> None:
+    def test_without_a_signal_the_ratio_is_zero_on_average(self) -> None:
         draws = np.random.default_rng(0)
         algorithm, ratios = reinforce(diagnostics="full"), []
         for _ in range(400):
@@ -70,40 +70,40 @@ class TestOfEpisodes:
         # 400 draws of about chi-square(1) - 1 times 15/13: a standard error of .1; beyond .5 with probability < 1e-6
         assert abs(np.mean(ratios)) < 0.5
 
-    def test_of_a_single_episode_there_is_no_variance(self) -> None:
-        assert names.GRADIENT_VARIANCE not in told(PARTS[0])
+    def test_a_single_episode_has_no_variance(self) -> None:
+        assert names.GRADIENT_VARIANCE not in metrics_of(PARTS[0])
 
-    def test_where_nothing_is_learnt_there_is_no_share_of_it(self) -> None:
-        found = told(batch_of(Episode([[1, 0]], [0], [0]), Episode([[0, 1]], [1], [0])))
+    def test_without_a_gradient_there_are_no_ratios(self) -> None:
+        found = metrics_of(batch_of(Episode([[1, 0]], [0], [0]), Episode([[0, 1]], [1], [0])))
         assert found[names.GRADIENT_VARIANCE] == 0.0
         assert names.GRADIENT_SNR not in found
         assert names.VARIANCE_LEFT not in found
 
 
 class TestOfValues:
-    def test_the_bias_of_values_is_held_against_the_returns_of_finished_episodes(self) -> None:
+    def test_the_bias_of_values_is_relative_to_returns_of_finished_episodes(self) -> None:
         unfinished = Episode([[1, 0]], [0], [100], "open", final=[50, 50])
         batch = batch_of(FIRST, SECOND, unfinished)
-        found = told(batch, Stub(4.0), segments=True, credit="lambda_return", gae_lambda=0.5)
+        found = metrics_of(batch, Stub(4.0), segments=True, credit="lambda_return", gae_lambda=0.5)
         assert found[names.VALUE_BIAS] == pytest.approx(4.0 - np.mean([7, 6, 4, 6, -2]))
 
-    def test_a_total_return_is_held_against_the_whole_return(self) -> None:
-        found = told(batch_of(FIRST, SECOND), Stub(5.0), credit="total_return")
+    def test_with_total_returns_the_bias_is_relative_to_them(self) -> None:
+        found = metrics_of(batch_of(FIRST, SECOND), Stub(5.0), credit="total_return")
         assert found[names.VALUE_BIAS] == pytest.approx(5.0 - (3 * 7 + 2 * 6) / 5)
 
-    def test_an_episode_that_goes_on_beyond_its_limit_tells_nothing(self) -> None:
+    def test_bootstrapped_episodes_are_left_out(self) -> None:
         cut = Episode([[1, 0], [0, 1]], [0, 1], [1, 1], "truncated", final=[5, 5])
-        found = told(batch_of(SECOND, cut), Stub(4.0), time_limit="bootstrap")
+        found = metrics_of(batch_of(SECOND, cut), Stub(4.0), time_limit="bootstrap")
         assert found[names.VALUE_BIAS] == pytest.approx(4.0 - np.mean([6, -2]))
-        assert names.VALUE_BIAS not in told(batch_of(cut, cut), Stub(4.0), time_limit="bootstrap")
+        assert names.VALUE_BIAS not in metrics_of(batch_of(cut, cut), Stub(4.0), time_limit="bootstrap")
 
-    def test_what_predicts_nothing_has_no_such_bias(self) -> None:
-        assert names.VALUE_BIAS not in told()
+    def test_a_baseline_that_does_not_predict_has_no_bias_metric(self) -> None:
+        assert names.VALUE_BIAS not in metrics_of()
 
-    def test_explained_variance_is_told_of_every_baseline_that_varies_or_not(self) -> None:
-        assert told()[names.EXPLAINED_VARIANCE] == 0.0
+    def test_explained_variance_needs_returns_that_vary(self) -> None:
+        assert metrics_of()[names.EXPLAINED_VARIANCE] == 0.0
         equal = batch_of(Episode([[1, 0]], [0], [2]), Episode([[0, 1]], [1], [2]))
-        assert names.EXPLAINED_VARIANCE not in told(equal)
+        assert names.EXPLAINED_VARIANCE not in metrics_of(equal)
 
 
 def test_the_cosine_is_between_this_gradient_and_the_last() -> None:
@@ -131,21 +131,21 @@ class TestLevel:
         student, algorithm = student_of(WEIGHT, Stub(1.0)), reinforce(diagnostics=level)
         return [algorithm.update(student, BATCH, 0.0) for _ in range(count)]
 
-    def test_light_tells_of_the_policy_at_every_tenth_update_and_never_of_episodes(self) -> None:
+    def test_light_records_the_policy_at_each_tenth_update_and_no_episode_metrics(self) -> None:
         rows = self.updates("light", 21)
         for name in self.OF_POLICY:
             assert [i for i, row in enumerate(rows) if name in row] == [0, 10, 20]
         assert all(names.EXPLAINED_VARIANCE in row for row in rows)
         assert not any(name in row for row in rows for name in self.EPISODES)
 
-    def test_full_tells_all_of_every_update(self) -> None:
+    def test_full_records_all_metrics_at_each_update(self) -> None:
         assert all(name in row for row in self.updates("full", 3) for name in (*self.OF_POLICY, *self.EPISODES))
 
-    def test_off_tells_of_the_step_alone(self) -> None:
+    def test_off_records_the_step_only(self) -> None:
         assert all(row.keys() == {names.POLICY_LOSS, names.GRADIENT_NORM} for row in self.updates("off", 3))
 
     @pytest.mark.parametrize("level", ["light", "full"])
-    def test_it_changes_nothing_that_is_learnt(self, level: str) -> None:
+    def test_it_does_not_change_the_parameters(self, level: str) -> None:
         weights = []
         for chosen in (level, "off"):
             student, algorithm = student_of(WEIGHT), reinforce(diagnostics=chosen, max_grad_norm=5.0)

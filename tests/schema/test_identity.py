@@ -69,7 +69,14 @@ def test_each_value_that_decides_a_number_changes_the_key_and_no_other_does(run:
     others = {place[1:]: other for place, other in variants(run)}
     unchanged = {place for place, other in others.items() if run_key(other) == run_key(run)}
     assert unchanged == OF_NO_CONSEQUENCE
-    assert {"seed", "algorithm.gamma", "baseline.network.widths", "env.num_envs", "env.kwargs", "env.dynamics"} < others.keys()
+    assert {
+        "seed",
+        "algorithm.gamma",
+        "baseline.network.widths",
+        "env.num_envs",
+        "env.kwargs",
+        "env.dynamics",
+    } < others.keys()
 
 
 def test_no_two_of_these_runs_share_a_key(run: RunConfig) -> None:

@@ -1,4 +1,4 @@
-"""A model as the sink logs it, of a policy with a network of a user's own, and what training's policy does."""
+"""A model as the sink logs it, of a policy with a user's own network, and the actions of training's policy."""
 
 import json
 import subprocess
@@ -63,14 +63,14 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {"greedy": {}, "sampled": {"greedy": F
 
 @dataclass(frozen=True)
 class Made:
-    """A model, what it is asked, and what training's policy answers."""
+    """A model, observations, and the actions of training's policy for them."""
 
     path: Path
     observations: np.ndarray
     actions: Mapping[str, Any]
 
     def load(self, python: Path) -> Mapping[str, Any]:
-        """Return what the model tells where an interpreter loads it, away from everything else."""
+        """Return the model's actions and its modules, as an interpreter loads them away from the repository."""
         asked: Sequence[str] = [json.dumps(self.observations.tolist()), json.dumps(PARAMS)]
         command = [python, "-I", "-c", LOADING, self.path, *asked]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
@@ -80,25 +80,24 @@ class Made:
 
 
 def write_user(folder: Path) -> None:
-    """Write the user's module into a folder, which belongs on the import path then."""
+    """Write the user's module into a folder, which the caller adds to the import path."""
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
 
 
 def make(config: RunConfig, folder: Path) -> Made:
-    """Make the model of a policy on Pendulum, whose actions are real numbers: a bit too many shows."""
+    """Make the model of a policy on Pendulum, whose actions are real numbers, so that each bit shows."""
     config = replace(config, network=Option("nets.bent.Bent", {"units": 7}))
-    pack, stacked = keep(config, folder / "policy")
+    run, parameters = keep(config, folder / "policy")
     code.write(code.collect(frozenset({"nets.bent"})), folder)
     described = load_policy(folder / "policy").description
     write_model(folder / "model", folder, described, run_id="0" * 32, model_id="m-0")
     observations = np.random.default_rng(0).normal(size=(ROWS, 3)).astype(np.float32)
-    noise = pack.policy.distribution.noise(generator(SEED, "serve"), ROWS)
+    uniforms = generator(SEED, "serve").random((ROWS, run.policy.distribution.draws))
     actions = {}
-    for name, draws in (("greedy", None), ("sampled", torch.from_numpy(noise).unsqueeze(0))):
-        batch, memory = torch.from_numpy(observations).unsqueeze(0), torch.zeros(1, ROWS, 0)
-        choice = pack.policy.act(stacked, batch, memory, draws)
-        taken = hander(pack.env.spaces.action)(choice.actions[0].numpy())
+    for name, draws in (("greedy", None), ("sampled", torch.from_numpy(uniforms))):
+        choice = run.policy.act(parameters, torch.from_numpy(observations), torch.zeros(ROWS, 0), draws)
+        taken = hander(run.env.spaces.action)(choice.actions.numpy().reshape(ROWS, -1))
         actions[name] = [action.tolist() for action in taken]
     return Made(folder / "model", observations, actions)

@@ -1,4 +1,4 @@
-"""What the tests of workers elsewhere share: packs to hand over, and a cluster of Ray's."""
+"""Fixtures of the tests of workers on other machines: orders, and a Ray cluster."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.workers.ray_cluster import LOOPBACK, RayCluster
 
 @pytest.fixture
 def orders(configured: Compose, tmp_path: Path) -> tuple[Order, Order]:
-    """Two packs of one record: two seeds with a value network, and one without a baseline."""
+    """Two orders of one record: two seeds with a value network, and a run without a baseline."""
     value = [configured(*SMALL, "baseline=value", f"seed={seed}") for seed in (3, 4)]
     return made_order(tmp_path, value, 0), made_order(tmp_path, [configured(*SMALL, "baseline=none")], 1)
 
@@ -27,7 +27,7 @@ def pipe(tmp_path: Path) -> Iterator[Pipe]:
 
 @pytest.fixture
 def endless(configured: Compose, tmp_path: Path, pipe: Pipe) -> Order:
-    """A pack that trains until it is stopped."""
+    """An order of a run that trains until it is stopped."""
     return made_order(tmp_path, [configured(*ENDLESS, pipe.override)], 2)
 
 

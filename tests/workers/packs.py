@@ -1,4 +1,4 @@
-"""Packs to hand to workers, what they leave in their folders, and how one waits for workers."""
+"""Orders for workers, the records of their runs, and functions that wait for workers."""
 
 import os
 import select
@@ -8,11 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pgexp.execution import commanding
-from pgexp.execution.assembly import assemble
-from pgexp.execution.experiment import Experiment
-from pgexp.execution.journal import Journal
 from pgexp.execution.orders import Order
 from pgexp.execution.plan import Job
+from pgexp.execution.work import train_runs
 from pgexp.execution.workers.workers import Assignment, Ended, Workers
 from pgexp.schema.config import RunConfig
 from pgexp.schema.determinism import SETTINGS
@@ -26,7 +24,7 @@ ENDLESS = ("env.id=tests.workers.clock:Reporting-v0", "network=linear", "baselin
 _LONGEST = 120.0  # seconds after which a worker that does not answer fails its test
 
 Left = tuple[list[dict[str, float]], bytes]
-"""What a run left: its rows' metrics, timings left aside, and its policy's bytes."""
+"""A run's numbers: its rows' metrics without timings, and its policy's bytes."""
 
 
 def made_order(folder: Path, configs: Sequence[RunConfig], number: int = 0) -> Order:
@@ -39,21 +37,19 @@ def made_order(folder: Path, configs: Sequence[RunConfig], number: int = 0) -> O
 
 
 def left(order: Order) -> list[Left]:
-    """Return what each run of an order left."""
+    """Return the numbers of each run of an order."""
     return [(_rows(job.folder), (job.folder / "policy" / "policy.safetensors").read_bytes()) for job in order.jobs]
 
 
 def trained_here(order: Order) -> list[Left]:
-    """Train an order's runs in this process, beside where it says, and return what they left."""
-    folders = [job.folder.with_name(f"{job.folder.name} here") for job in order.jobs]
-    pack = assemble([job.config for job in order.jobs])
-    Experiment(pack, [Journal(folder) for folder in folders]).run(lambda share, rate, returns: None)
-    jobs = tuple(Job(job.config, folder) for job, folder in zip(order.jobs, folders, strict=True))
+    """Train an order's runs in this process, in other folders, and return the numbers of their records."""
+    jobs = tuple(Job(job.config, job.folder.with_name(f"{job.folder.name} here")) for job in order.jobs)
+    train_runs(jobs, lambda share, rate, returns: None)
     return left(replace(order, jobs=jobs))
 
 
 def assert_trained_as_here(workers: Workers, orders: Sequence[Order]) -> None:
-    """Have packs trained at once, and hold all that they leave to what training them here leaves."""
+    """Assert that workers that train orders at the same time leave the numbers of training in this process."""
     assignments = [workers.start(order) for order in orders]
     assert [end_of(assignment) for assignment in assignments] == [Ended("done") for _ in orders]
     for order in orders:
@@ -75,7 +71,7 @@ def _rows(folder: Path) -> list[dict[str, float]]:
 
 
 def end_of(assignment: Assignment) -> Ended:
-    """Wait for a pack's end, and return it."""
+    """Wait for the end of an assignment, and return it."""
     ended: list[Ended | None] = []
     until(lambda: ended.append(assignment.ended()) or ended[-1] is not None)
     assert ended[-1] is not None
@@ -83,7 +79,7 @@ def end_of(assignment: Assignment) -> Ended:
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Return as soon as that is true."""
+    """Wait until a function returns true."""
     deadline = time.monotonic() + _LONGEST
     while not true():
         assert time.monotonic() < deadline, "the workers do not answer"
@@ -91,7 +87,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 class Pipe:
-    """Through which the environment of an endless run says in which process it is."""
+    """A pipe to which the environment of an endless run writes the id of its process."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "pipe"
@@ -103,7 +99,7 @@ class Pipe:
         return f"+env.kwargs.pipe={self._path}"
 
     def process(self, assignment: Assignment) -> int:
-        """Wait until a pack is in training, and return the id of its process."""
+        """Wait until a run is in training, and return the id of its process."""
         until(lambda: self._is_written(assignment))
         return int(os.read(self._file, 100))
 

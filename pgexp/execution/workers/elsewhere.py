@@ -1,6 +1,5 @@
 """What workers on other machines share: the settings that bits depend on, and a folder that all of them see."""
 
-import os
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +12,11 @@ from pgexp.schema.names import RECORD_FILE
 
 
 def settings() -> dict[str, str]:
-    """Return the settings that bits depend on as this process has them.
+    """Return the settings that bits depend on.
 
     A worker's process begins with them, since it may load NumPy before it comes to `enter`.
     """
-    return {name: os.environ.get(name, value) for name, value in SETTINGS.items()}
+    return dict(SETTINGS)
 
 
 def placed(order: Order) -> Order:

@@ -1,5 +1,6 @@
-"""A user's own module: a baseline, a network and an environment, which pgexp knows nothing of."""
+"""A user's own module: a baseline, a network and environments that pgexp does not know."""
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -9,9 +10,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Text
-from torch import Tensor
+from torch import Tensor, nn
 
 from pgexp.baselines.baseline import Baseline
+from pgexp.envs.compiled.dynamics import TERMINATED, Dynamics
 from pgexp.functional.batch import Batch, Credit
 from pgexp.networks.layers import Dense
 from pgexp.networks.network import Network
@@ -49,12 +51,24 @@ class Squeeze(Network):
         return x
 
 
+class Tower(nn.Sequential):
+    """A module whose layers have kernels, unless it has dropout."""
+
+    def __init__(self, inputs: int, outputs: int, units: PositiveInt, dropout: float = 0.0) -> None:
+        middle = [nn.Dropout(dropout)] if dropout else []
+        super().__init__(nn.Linear(inputs, units), nn.Tanh(), *middle, nn.Linear(units, outputs))
+
+
 class Unrelated:
     """No baseline, no network and no environment."""
 
 
 def fail() -> None:
     raise RuntimeError("the motor is stuck")
+
+
+def lose() -> None:
+    raise ConnectionResetError(errno.ECONNRESET, "the simulator is gone")
 
 
 def interrupt() -> None:
@@ -79,6 +93,7 @@ DEEDS: dict[str, Callable[[], object]] = {
     "die once": die_once,
     "fail": fail,
     "interrupt": interrupt,
+    "lose": lose,
     "SIGINT": lambda: os.kill(os.getpid(), signal.SIGINT),
     "SIGINT twice": interrupt_twice,
     "SIGTERM": lambda: os.kill(os.getpid(), signal.SIGTERM),
@@ -86,10 +101,10 @@ DEEDS: dict[str, Callable[[], object]] = {
 
 
 class Clock(gym.Env[np.ndarray, int]):
-    """Shows the time, and pays what the action is numbered; an episode has a fixed number of steps.
+    """An environment that shows the time. The reward is the action's number; an episode has `length` steps.
 
-    Length 0 stands for 1 to 7 steps, as the episode's seed says. The episode of the seed `when` begins with a deed, or
-    with a reward that is no number. A picture tells the time by its brightness.
+    With length 0 an episode has 1 + seed % 7 steps. The first step of the episode with the seed `when` does a deed, or
+    pays NaN. A picture shows the time by its brightness.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - Gymnasium's way
@@ -165,6 +180,30 @@ class Blind(Clock):
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         return super().step(int(action.sum() > 0))
+
+
+class Lake(Dynamics):
+    """Dynamics of one step. The observation is `slip`, and the reward is the action's number."""
+
+    state_size = 1
+    observation_space = Box(0.0, 1.0, (1,), np.float64)
+    action_space = Discrete(2)
+
+    def __init__(self, slip: Fraction) -> None:
+        self.parameters = [slip]
+
+    @staticmethod
+    def reset(state, rng, parameters):
+        state[0] = parameters[0]
+
+    @staticmethod
+    def step(state, action, rng, parameters, reward):
+        reward[0] = action[0]
+        return TERMINATED
+
+    @staticmethod
+    def observe(state, parameters, observation, mask):
+        observation[0] = state[0]
 
 
 gym.register("Blind-v0", Blind)
