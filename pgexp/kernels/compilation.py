@@ -42,7 +42,7 @@ Function = Callable[..., Any]
 
 def kernel(function: Function) -> Any:
     """Return the function as a kernel; nothing is compiled yet."""
-    if function.__module__.partition(".")[0] != "pgexp":
+    if not Path(function.__code__.co_filename).is_relative_to(_PACKAGE):
         return user_kernel(function)
     _cache_in(cache_folder())
     return numba.njit(cache=True, error_model="numpy")(function)

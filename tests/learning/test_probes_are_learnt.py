@@ -146,14 +146,15 @@ def test_a_linear_network_does_not(run_on: MakeRun) -> None:
     assert max(returned(run_on, "Bars", *PIXELS, "network=linear")) < 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "head",
     [
         ("head=gaussian",),
-        pytest.param(("head=gaussian", "head.std=network", "head.bounds=tanh"), marks=pytest.mark.slow),
-        pytest.param(("head=gaussian", "head.bounds=rescale"), marks=pytest.mark.slow),
-        pytest.param(("head=squashed_gaussian",), marks=pytest.mark.slow),
-        pytest.param(("head=beta",), marks=pytest.mark.slow),
+        ("head=gaussian", "head.std=network", "head.bounds=tanh"),
+        ("head=gaussian", "head.bounds=rescale"),
+        ("head=squashed_gaussian",),
+        ("head=beta",),
     ],
     ids=lambda head: " ".join(head),
 )

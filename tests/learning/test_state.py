@@ -20,12 +20,15 @@ from tests.conftest import CONF, Compose
 from tests.learning.conftest import Assemble
 from tests.trees import assert_same_tree
 
-BASELINES = sorted(path.stem for path in (CONF / "baseline").glob("*.yaml"))
-FAST = ("adam", "rmsprop", "sgd")
-OPTIMIZERS = [
-    name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
-    for name in sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
-]
+
+def options(group: str, *fast: str) -> list[Any]:
+    """Return the options of a group in conf; all but the fast ones are marked slow."""
+    names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+BASELINES = options("baseline", "ema", "greedy_rollout", "linear", "running_mean", "shared_value", "value")
+OPTIMIZERS = options("optimizer", "adam", "rmsprop", "sgd")
 SHORT = ("budget.steps=600", "network.widths=[8]", "env.num_envs=4", "algorithm.batch.episodes=4", "diagnostics=full")
 SEGMENTS = ("algorithm.batch.episodes=null", "algorithm.batch.steps=16", "env.num_envs=2", "budget.steps=200")
 

@@ -60,6 +60,7 @@ class TestOfEpisodes:
         expected = np.square(parts.mean(0)).sum() / variance_of_mean(parts) - 1
         assert metrics_of()[names.GRADIENT_SNR] == pytest.approx(expected)
 
+    @pytest.mark.slow
     def test_without_a_signal_the_ratio_is_zero_on_average(self) -> None:
         draws = np.random.default_rng(0)
         algorithm, ratios = reinforce(diagnostics="full"), []
