@@ -81,14 +81,12 @@ def test_episodes_are_as_long_as_their_policy_makes_them() -> None:
     ],
 )
 def test_pgexp_takes_the_steps_of_the_simulation(configured: Compose, overrides: list[str], setting: Setting) -> None:
-    pack = assemble([configured(*overrides, "dtype=float64")])
-    (learner,) = pack.learners
-    parameters = learner.student.parameters
+    run = assemble(configured(*overrides, "dtype=float64"))
+    learner, parameters = run.learner, run.parameters.views
     h, w = np.log([0.05 / 0.95]), np.zeros(1)
     for _ in range(10):
-        (batch,) = pack.collector.collect(pack.stacked, [0])
-        assert not isinstance(batch, Exception)
-        logits = pack.policy.read(parameters, batch).parameters.detach()
+        batch = run.collector.collect()
+        logits = run.policy.read(parameters, batch).parameters.detach()
         torch.testing.assert_close(logits.softmax(-1)[:, 1].numpy(), np.repeat(sigmoid(h), batch.steps))
         learner.learn(batch)
         went = batch.actions[:, None] == 1

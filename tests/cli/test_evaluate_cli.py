@@ -15,7 +15,6 @@ from safetensors.numpy import load_file
 from pgexp.cli.compare import MLFLOW_SETTINGS
 from pgexp.cli.evaluate import main
 from pgexp.execution.evaluating import TrainedEvaluation
-from pgexp.schema.streams import integer
 from pgexp.storage.mlflow_client import MlflowClient, connect
 from pgexp.storage.run_config import write_config
 from pgexp.storage.spool import Row, SpoolReader
@@ -23,6 +22,7 @@ from tests.cli.conftest import SHORT, Done
 from tests.cli.console import HEAVY, shell
 from tests.conftest import Compose
 from tests.execution.kept import keep
+from tests.streams import episode_seed
 
 NAME = "CartPole-v1 mean seed=2"
 SEED = 2
@@ -74,7 +74,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def greedy_return(weights: dict[str, np.ndarray], episode: int, seed: int) -> float:
     """Play an episode in Gymnasium's own CartPole under a network of NumPy."""
     env = gym.make("CartPole-v1")
-    observation, _ = env.reset(seed=integer(SEED, "evaluation", f"after-{seed}", episode, "env"))
+    observation, _ = env.reset(seed=episode_seed(SEED, "evaluation", f"after-{seed}", "env", 0, episode))
     total, over = 0.0, False
     while not over:
         hidden = np.maximum(observation.astype(np.float64) @ weights["0.weight"] + weights["0.bias"], 0)

@@ -5,23 +5,23 @@ from pathlib import Path
 
 import pytest
 
-from pgexp.schema.streams import integer
 from pgexp.storage.spool import SpoolReader
 from tests.cli.conftest import CLOCK, Done
 from tests.cli.console import Server
+from tests.streams import episode_seed
 
 
 @pytest.fixture(scope="module")
 def raised(ready: Server, workplace: Callable[[], Path]) -> Done:
     """A run whose environment raises in its third batch."""
-    folder, when = workplace(), integer(0, "env", 0, 2)
+    folder, when = workplace(), episode_seed(0, "env", 0, 2)
     return Done(folder, ready.run(folder, *CLOCK, f"+env.kwargs.when={when}", "+env.kwargs.deed=fail"))
 
 
 @pytest.fixture(scope="module")
 def diverged(ready: Server, workplace: Callable[[], Path]) -> Done:
     """A sweep over three seeds, of which the middle one is paid NaN in its second batch."""
-    folder, when = workplace(), integer(1, "env", 0, 1)
+    folder, when = workplace(), episode_seed(1, "env", 0, 1)
     deed = (f"+env.kwargs.when={when}", "+env.kwargs.deed='pay NaN'")
     return Done(folder, ready.run(folder, "-m", *CLOCK, *deed, "seed=0,1,2", "budget.steps=96"))
 
@@ -66,7 +66,7 @@ def test_an_environment_that_raises_fails_the_run_with_its_reason(raised: Done) 
 def test_an_environment_that_raises_in_a_sweep_costs_its_own_run_alone(
     ready: Server, workplace: Callable[[], Path]
 ) -> None:
-    folder, when = workplace(), integer(1, "env", 0, 2)
+    folder, when = workplace(), episode_seed(1, "env", 0, 2)
     deed = (f"+env.kwargs.when={when}", "+env.kwargs.deed=fail")
     done = Done(folder, ready.run(folder, "-m", *CLOCK, *deed, "seed=0,1,2", "budget.steps=96"))
     assert (done.answer.code, done.answer.err) == (1, "")
@@ -79,7 +79,8 @@ def test_an_environment_that_raises_in_a_sweep_costs_its_own_run_alone(
 def test_a_run_that_diverges_ends_a_sweep_with_a_line_that_names_it(diverged: Done) -> None:
     assert diverged.answer.code == 1
     assert diverged.answer.err == ""
-    reason = "the environment gave a reward of nan at step 0 of episode 1 in slot 0, each counted from 0"
+    place = "at step 0 of episode 1 in environment 0, each counted from 0"
+    reason = f"the environment gave a reward that is not finite ({place})"
     assert f"FAILED  {diverged.job(1)}: {reason}" in diverged.answer.out.splitlines()
     assert "2 of 3 runs done" in diverged.answer.out
 

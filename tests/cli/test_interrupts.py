@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pgexp.execution.checkpoints import policy_of
-from pgexp.schema.streams import integer
 from pgexp.storage.spool import End, SpoolReader
 from tests.cli.conftest import CLOCK, Done
 from tests.cli.console import Server
+from tests.streams import episode_seed
 
-WHEN = f"+env.kwargs.when={integer(0, 'env', 0, 2)}"  # in seed 0's third batch
+WHEN = f"+env.kwargs.when={episode_seed(0, 'env', 0, 2)}"  # in seed 0's third batch
 TOLD = "pgexp: interrupted; what was recorded until then is readable, and marked KILLED; pgexp-resume goes on with it\n"
 
 

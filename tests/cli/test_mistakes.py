@@ -47,7 +47,9 @@ TOLD_EARLY = {
     "budget.episodes=5": (
         "budget: steps=200000 and episodes=5 exclude each other; add budget.steps=null or budget.episodes=null"
     ),
-    "env.slots=3": "env.slots: given 3; must divide algorithm.batch.episodes=8, so that each slot runs equally many",
+    "env.num_envs=3": (
+        "env.num_envs: must divide algorithm.batch.episodes=8, so that each environment plays as many (got 3)"
+    ),
     "optimizer._target_=torch.optim.LBFGS": (
         "optimizer: LBFGS is not supported: it evaluates the loss several times a step, "
         "on a batch that policy gradients sample once"

@@ -12,7 +12,6 @@ from pgexp.cli.resume import main
 from pgexp.execution import carrying_out
 from pgexp.execution.resuming import end_of
 from pgexp.schema.errors import ConfigError
-from pgexp.schema.streams import integer
 from pgexp.storage.checkpoint import read_checkpoint
 from pgexp.storage.record import read, require_new
 from pgexp.storage.sink import SinkState
@@ -22,13 +21,14 @@ from tests.conftest import Compose
 from tests.execution.conftest import CLOCK
 from tests.execution.own.mine import DEEDS
 from tests.recorded_runs import recorded
+from tests.streams import episode_seed
 from tests.trees import assert_same_tree
 
 Resume = Callable[..., tuple[int, str, str]]
 
-RUN = (*CLOCK, "evaluation.every=8", "+env.kwargs.deed=none", f"+env.kwargs.when={integer(0, 'env', 0, 2)}")
+RUN = (*CLOCK, "evaluation.every=8", "+env.kwargs.deed=none", f"+env.kwargs.when={episode_seed(0, 'env', 0, 2)}")
 INTERRUPTED = "env.kwargs.deed=SIGINT"  # in seed 0's third batch
-SEGMENTS = ("algorithm.batch.episodes=null", "algorithm.batch.steps=7", "env.slots=2", "baseline=running_mean")
+SEGMENTS = ("algorithm.batch.episodes=null", "algorithm.batch.steps=7", "env.num_envs=2", "baseline=running_mean")
 CONSTANT = "schedule=constant"
 
 
@@ -301,7 +301,7 @@ class TestExtended:
     def test_an_extended_run_that_is_interrupted_goes_on_under_its_own_key(
         self, configured: Compose, tmp_path: Path, resume: Resume
     ) -> None:
-        late = f"env.kwargs.when={integer(0, 'env', 0, 5)}"  # in the sixth batch, of those that were added
+        late = f"env.kwargs.when={episode_seed(0, 'env', 0, 5)}"  # in the sixth batch, of those that were added
         whole, short = (
             self.trained(configured, tmp_path / deed, "schedule=linear", late, f"env.kwargs.deed={deed}")
             for deed in ("none", "SIGINT")

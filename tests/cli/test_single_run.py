@@ -148,7 +148,7 @@ def test_mlflow_has_the_options_and_keys_as_params(single: Done) -> None:
     expected = {
         "env": "cartpole",
         "env.id": "CartPole-v1",
-        "env.slots": "8",
+        "env.num_envs": "8",
         "network": "mlp",
         "network.widths": "[8]",
         "optimizer": "adam",

@@ -110,7 +110,7 @@ def test_a_missing_scale_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_setting_is_a_name_without_its_environment() -> None:
-    runs = two({"lr=1 env.slots=4": [0.0], "lr=2 env.slots=4": [0.0]}, {"lr=1": [0.0], "lr=2": [0.0]})
+    runs = two({"lr=1 env.num_envs=4": [0.0], "lr=2 env.num_envs=4": [0.0]}, {"lr=1": [0.0], "lr=2": [0.0]})
     assert settings(runs).tolist() == ["lr=1", "lr=2", "lr=1", "lr=2"]
 
 
@@ -120,12 +120,14 @@ def test_the_only_configuration_of_each_environment_is_called_so() -> None:
 
 
 def test_what_differs_within_an_environment_stays_in_the_setting() -> None:
-    runs = two({"env.slots=4": [0.0], "env.slots=8": [0.0]}, {"env.slots=4": [0.0], "env.slots=8": [0.0]})
-    assert settings(runs).tolist() == ["env.slots=4", "env.slots=8"] * 2
+    runs = two({"env.num_envs=4": [0.0], "env.num_envs=8": [0.0]}, {"env.num_envs=4": [0.0], "env.num_envs=8": [0.0]})
+    assert settings(runs).tolist() == ["env.num_envs=4", "env.num_envs=8"] * 2
 
 
 def test_the_name_of_a_lone_environment_s_configuration_is_its_setting() -> None:
-    assert settings(seed_runs({"env.slots=4 lr=1": [0.0]})).to_dict() == {"env.slots=4 lr=1": "env.slots=4 lr=1"}
+    assert settings(seed_runs({"env.num_envs=4 lr=1": [0.0]})).to_dict() == {
+        "env.num_envs=4 lr=1": "env.num_envs=4 lr=1"
+    }
 
 
 def test_an_environment_without_any_score_is_named() -> None:
