@@ -206,12 +206,14 @@ def simulators(seconds: float, repeats: int) -> Iterator[Row]:
         found = []
         for _ in range(repeats):
             run = assemble(config_of(*overrides))
-            updates, begun = 0, time.perf_counter()
+            updates, first, begun = 0, 0, 0.0
             for _ in train(run.collector, run.learner):
                 updates += 1
-                if (elapsed := time.perf_counter() - begun) > seconds:
+                if updates == 1:  # it has made the environments
+                    first, begun = run.learner.steps, time.perf_counter()
+                elif (elapsed := time.perf_counter() - begun) > seconds:
                     break
-            rate = run.learner.steps / elapsed
+            rate = (run.learner.steps - first) / elapsed
             run.close()
             bare = bare_rate(config_of(*overrides), updates)
             found.append({"both": rate, "bare env.step": bare, "share of bare": rate / bare})

@@ -5,6 +5,7 @@ A fork answers as a process of its own would: it has its own folder, environment
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -45,7 +46,12 @@ def shell(folder: Path, script: str, *arguments: str) -> Answer:
     """Run a console script in a folder."""
     command = [SCRIPTS / script, *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LONGEST, check=False)
-    return Answer(done.returncode, done.stdout, done.stderr)
+    return Answer(done.returncode, done.stdout, without_announcement(done.stderr))
+
+
+def without_announcement(err: str) -> str:
+    """Return standard error without the line about compiling kernels, which depends on the state of their cache."""
+    return re.sub(r"^pgexp: compiling kernels .*\n", "", err, flags=re.MULTILINE)
 
 
 class Server:
@@ -103,7 +109,7 @@ def _answered(request: Mapping[str, object]) -> Answer:
             _run(*said, **request)
         status = os.waitpid(child, 0)[1]
         out, err, loaded = (path.read_text() if path.exists() else "" for path in said)
-    return Answer(os.waitstatus_to_exitcode(status), out, err, loaded.split())
+    return Answer(os.waitstatus_to_exitcode(status), out, without_announcement(err), loaded.split())
 
 
 def _run(

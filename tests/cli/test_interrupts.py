@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM amid an update: it is let end, what was recorded until then stays, and MLflow knows."""
+"""Ctrl-C and SIGTERM during an update: the update is finished, the record stays readable, MLflow is updated."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ def single(ready: Server, workplace: Callable[[], Path]) -> Done:
 
 @pytest.fixture(scope="module")
 def sweep(ready: Server, workplace: Callable[[], Path]) -> Done:
-    """Three packs, of which the second gets a SIGTERM."""
+    """Six runs, one after the other; the third gets a SIGTERM."""
     folder = workplace()
     deeds = "+env.kwargs.deed=none,SIGTERM,later"
     return Done(folder, ready.run(folder, "-m", *CLOCK, WHEN, deeds, "seed=0,1", "budget.steps=160"))
@@ -69,30 +69,29 @@ def test_a_terminated_sweep_says_so_in_a_line(sweep: Done) -> None:
 
 
 @pytest.mark.slow
-def test_a_terminated_sweep_keeps_the_packs_that_were_done(sweep: Done) -> None:
+def test_a_terminated_sweep_keeps_the_finished_runs(sweep: Done) -> None:
     for number in (0, 1):
         assert trained_steps(sweep.job(number)) == [32, 64, 96, 128, 160, 160]
         assert end(sweep.job(number)).status == "FINISHED"
 
 
 @pytest.mark.slow
-def test_a_terminated_sweep_keeps_what_the_pack_in_training_had(sweep: Done) -> None:
-    for number in (2, 3):
-        assert trained_steps(sweep.job(number)) == [32, 64, 96]
-        assert end(sweep.job(number)).status == "KILLED"
-        assert policy_of(sweep.job(number), "last")[1].steps == 96
-        assert not (sweep.job(number) / "policy").exists()
+def test_a_terminated_sweep_keeps_the_checkpoint_of_the_run_in_training(sweep: Done) -> None:
+    assert trained_steps(sweep.job(2)) == [32, 64, 96]
+    assert end(sweep.job(2)).status == "KILLED"
+    assert policy_of(sweep.job(2), "last")[1].steps == 96
+    assert not (sweep.job(2) / "policy").exists()
 
 
 @pytest.mark.slow
-def test_a_terminated_sweep_has_nothing_of_the_packs_after(sweep: Done) -> None:
-    for number in (4, 5):
+def test_a_terminated_sweep_has_no_rows_of_later_runs(sweep: Done) -> None:
+    for number in (3, 4, 5):
         assert not (sweep.job(number) / "rows.jsonl").exists()
         assert not (sweep.job(number) / "checkpoint").exists()
 
 
 @pytest.mark.slow
-def test_mlflow_knows_what_of_a_sweep_was_done_when_it_was_terminated(sweep: Done) -> None:
+def test_mlflow_has_the_status_of_each_run_of_a_terminated_sweep(sweep: Done) -> None:
     statuses = {"none": "FINISHED", "SIGTERM": "KILLED", "later": "KILLED"}
     runs = {f"deed={deed} seed={seed}": status for deed, status in statuses.items() for seed in (0, 1)}
     configurations = {f"deed={deed}": status for deed, status in statuses.items()}

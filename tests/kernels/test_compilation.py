@@ -32,7 +32,7 @@ from pgexp.learning.trainer import train
 torch.set_num_threads(1)
 run = assemble(pickle.load(sys.stdin.buffer))
 updates = sum(1 for _ in train(run.collector, run.learner))
-print(updates, hashlib.sha256(run.parameters.flat.detach().numpy().tobytes()).hexdigest())
+print(updates, hashlib.sha256(run.parameters.vector.numpy().tobytes()).hexdigest())
 """
 
 # Prints 3 * 4 + 5, computed by a kernel of the module `small`, and how often the kernel came from the cache.
@@ -188,16 +188,21 @@ def hits(found: Kernels) -> list[int]:
 
 @pytest.mark.parametrize("decorator", ["numba.njit", "kernel"])
 def test_a_change_of_a_helper_module_is_noticed(write: Write, decorator: str) -> None:
-    helper = (
-        "import numba\nfrom pgexp.kernels.compilation import kernel\n@{}\ndef gain(action):\n    return action * {}\n"
-    )
-    found = kernels(write(mine=DYNAMICS, helper=helper.format(decorator, 2.0)).Own())
+    helper = f"""
+import numba
+from pgexp.kernels.compilation import kernel
+
+@{decorator}
+def gain(action):
+    return action * FACTOR
+"""
+    found = kernels(write(mine=DYNAMICS, helper=helper.replace("FACTOR", "2.0")).Own())
     assert (reward(found), hits(found)) == (2.0, [0, 0, 0])
     found = kernels(write().Own())
     assert (reward(found), hits(found)) == (2.0, [1, 1, 1]), "unchanged, it is loaded"
-    found = kernels(write(helper=helper.format(decorator, 3.0)).Own())
+    found = kernels(write(helper=helper.replace("FACTOR", "3.0")).Own())
     assert (reward(found), hits(found)) == (3.0, [0, 0, 0])
-    found = kernels(write(helper=helper.format(decorator, 2.0)).Own())
+    found = kernels(write(helper=helper.replace("FACTOR", "2.0")).Own())
     assert (reward(found), hits(found)) == (2.0, [1, 1, 1]), "the first version is still in the cache"
 
 
