@@ -1,5 +1,5 @@
-# make sweep   trains the default sweep and prints its comparison      make test   lint and the fast tests, 4 minutes
-# make ui      opens the MLflow UI on what was recorded                make test-all   lint and all tests, 20 minutes
+# make sweep   trains the default sweep and prints its comparison      make test   lint and the fast tests, six minutes
+# make ui      opens the MLflow UI on what was recorded                make test-all   lint and all tests
 # make lock    renews requirements.lock                                make lint   ruff and mypy
 # make study   four baselines on CartPole, 20 seeds each               make bench  measures throughput
 # make learning  what the shipped experiments reach, 10 seeds each

@@ -69,10 +69,17 @@ class Server:
         missing: Iterable[str] = (),
         file_size: int = resource.RLIM_INFINITY,
     ) -> Answer:
-        """Run `pgexp` in a folder, in an environment, without some modules, and with files of so many bytes at most.
+        """Run `pgexp` in a fork of the server.
 
-        A sweep's packs are trained by the command itself, unless its workers are named, and all of them, unless it is
-        said whether.
+        A sweep's runs are trained by the command itself, unless the arguments have `workers`, and all runs are trained,
+        unless the arguments have `sweep.rerun`.
+
+        Args:
+            folder: the working directory.
+            arguments: the command's arguments.
+            environment: additional environment variables.
+            missing: modules that cannot be imported.
+            file_size: the limit of a file's size, in bytes.
         """
         assert self._process.stdin
         assert self._process.stdout
@@ -86,7 +93,7 @@ class Server:
         return Answer(**json.loads(self._process.stdout.readline()))
 
     def close(self) -> None:
-        """End the process, which has nothing to lose."""
+        """Kill the process."""
         self._process.kill()
         self._process.communicate()
 

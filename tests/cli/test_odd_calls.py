@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.console import LONGEST, SCRIPTS, Server, shell
+from tests.cli.console import LONGEST, SCRIPTS, Server, shell, without_announcement
 from tests.tiers import tiered
 
 C_LOCALE = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
@@ -15,12 +15,10 @@ TINY = ("env=frozenlake", "network=linear", "baseline=none", "budget.steps=8", "
 
 
 def script(folder: Path, line: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Run a line of shell in a folder, where the commands are found."""
+    """Run a line of shell in a folder, with the commands on its path."""
     path = f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"
-    usual = {
-        name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"
-    }  # what waits is written late
-    return subprocess.run(
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}  # so output is buffered
+    done = subprocess.run(
         ["bash", "-c", line],
         cwd=folder,
         env=usual | {"PATH": path} | (environment or {}),
@@ -28,6 +26,8 @@ def script(folder: Path, line: str, environment: dict[str, str] | None = None) -
         timeout=LONGEST,
         check=False,
     )
+    done.stderr = without_announcement(done.stderr.decode()).encode()
+    return done
 
 
 @pytest.mark.parametrize("command", ["pgexp", "pgexp sed=1", "pgexp --help", "pgexp-compare"])

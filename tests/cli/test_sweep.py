@@ -1,4 +1,4 @@
-"""A sweep: its shape in MLflow, its folders, its comparison; and that packing shows in no number."""
+"""A sweep: its runs in MLflow, its folders, its comparison, and equality of its runs with single runs."""
 
 import json
 from pathlib import Path
@@ -84,16 +84,16 @@ def test_a_sweep_s_jobs_are_numbered_for_hydra(sweep: Done) -> None:
 
 
 def test_metrics_of_a_sweep_s_job_are_those_of_the_run_alone_byte_for_byte(sweep: Done, single: Done) -> None:
-    alone, packed = single.output, sweep.job(3)
+    alone, job = single.output, sweep.job(3)
     for file in ("metrics.parquet", "policy/policy.safetensors"):
-        assert (packed / file).read_bytes() == (alone / file).read_bytes()
-    assert (packed / "metrics.parquet").read_bytes() != (sweep.job(2) / "metrics.parquet").read_bytes()
+        assert (job / file).read_bytes() == (alone / file).read_bytes()
+    assert (job / "metrics.parquet").read_bytes() != (sweep.job(2) / "metrics.parquet").read_bytes()
 
 
 def test_a_sweep_s_job_and_the_run_alone_have_one_key(sweep: Done, single: Done) -> None:
-    packed, alone = (json.loads((path / "run.json").read_text()) for path in (sweep.job(3), single.output))
-    assert (packed["key"], packed["configuration"]) == (alone["key"], alone["configuration"])
-    assert packed["record"] != alone["record"]
+    job, alone = (json.loads((path / "run.json").read_text()) for path in (sweep.job(3), single.output))
+    assert (job["key"], job["configuration"]) == (alone["key"], alone["configuration"])
+    assert job["record"] != alone["record"]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A sweep whose packs worker processes train: what comes of it, and of workers that die."""
+"""A sweep trained by worker processes: its results, and workers that die."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ Sweep = Callable[..., Done]
 
 @pytest.fixture(scope="module")
 def sweep(ready: Server, workplace: Callable[[], Path]) -> Sweep:
-    """Runs a sweep over three seeds."""
+    """Return a function that runs a sweep over three seeds."""
 
     def run(*arguments: str, **limits: int) -> Done:
         folder = workplace()
@@ -31,7 +31,7 @@ def sweep(ready: Server, workplace: Callable[[], Path]) -> Sweep:
 
 @pytest.fixture(scope="module")
 def here(sweep: Sweep) -> Done:
-    """The sweep as its command trains it by itself."""
+    """The sweep, trained by the command itself."""
     return sweep("workers.processes=0", "+env.kwargs.deed=none", LATE)
 
 
@@ -46,24 +46,24 @@ def end(folder: Path) -> End:
 
 
 @pytest.mark.slow
-def test_workers_come_to_the_bits_that_the_command_itself_comes_to(here: Done, sweep: Sweep) -> None:
+def test_workers_give_the_same_bits_as_the_command_itself(here: Done, sweep: Sweep) -> None:
     done = sweep(TWO, "+env.kwargs.deed=none", LATE)
     assert (done.answer.code, done.answer.err) == (0, "")
     assert "3 of 3 runs done" in done.answer.out
     assert contents(done) == contents(here)
 
 
-def test_a_worker_that_is_killed_is_replaced_and_its_pack_goes_on_to_the_same_bits(here: Done, sweep: Sweep) -> None:
+def test_a_killed_worker_is_replaced_and_its_runs_resume_to_the_same_bits(here: Done, sweep: Sweep) -> None:
     done = sweep(TWO, "+env.kwargs.deed='die once'", LATE)
     assert (done.answer.code, done.answer.err) == (0, "")
     assert (done.folder / "died").exists()
     log = (done.job(1) / "run.log").read_text()
-    assert "training mine:Clock-v0 with seed 1, from 96 steps" in log  # the batch that it was killed in was the fourth
+    assert "training mine:Clock-v0 with seed 1, from 96 steps" in log  # it was killed in the fourth batch
     assert contents(done) == contents(here)
 
 
 @pytest.mark.slow
-def test_a_run_that_kills_each_of_its_workers_costs_only_itself(here: Done, sweep: Sweep) -> None:
+def test_a_run_that_kills_each_of_its_workers_is_the_only_one_that_fails(here: Done, sweep: Sweep) -> None:
     done = sweep("workers.processes=1", "+env.kwargs.deed=die", LATE)
     reason = "its worker died 3 times: SIGKILL (out of memory?)"
     assert (done.answer.code, done.answer.err) == (1, "")
@@ -73,7 +73,7 @@ def test_a_run_that_kills_each_of_its_workers_costs_only_itself(here: Done, swee
 
 
 @pytest.mark.slow
-def test_the_first_failure_may_end_it_all(sweep: Sweep) -> None:
+def test_the_first_failure_ends_a_sweep_with_fail_fast(sweep: Sweep) -> None:
     done = sweep(
         TWO,
         "+env.kwargs.deed='pay NaN'",
@@ -88,7 +88,7 @@ def test_the_first_failure_may_end_it_all(sweep: Sweep) -> None:
 
 
 @pytest.mark.slow
-def test_a_full_disk_ends_it_all_with_a_sentence(sweep: Sweep) -> None:
+def test_a_full_disk_ends_a_sweep_with_one_line(sweep: Sweep) -> None:
     done = sweep(TWO, "+env.kwargs.deed=none", LATE, "budget.steps=100_000", file_size=600_000)
     assert done.answer.code == 1
     assert done.answer.err.startswith(f"pgexp: stopped by {done.output}/")
