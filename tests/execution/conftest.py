@@ -1,4 +1,5 @@
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,12 @@ def untimed(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 Train = Callable[[RunConfig], Trained]
+
+
+@pytest.fixture(scope="session")
+def configured(configured: Compose) -> Compose:
+    """The function of all tests, but equal overrides are composed once: that takes longer than most runs here."""
+    return cache(configured)
 
 
 @pytest.fixture

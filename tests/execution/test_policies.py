@@ -16,12 +16,15 @@ from pgexp.schema.config import Option
 from pgexp.schema.errors import ConfigError
 from tests.conftest import Compose
 from tests.execution.kept import KINDS, STEPS, keep
+from tests.tiers import tiered
 
 ROWS = 5
+# The other kinds are read from their files in the fast tier of `test_serving.py`.
+FAST = ("discrete", "normalised observations", "own dynamics", "own module", "a value beside", "with two memories")
 LINEAR = ("env=cartpole", "network=linear", "baseline=none")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", tiered(KINDS, lambda kind: kind in FAST))
 def test_a_policy_from_its_file_acts_as_before(configured: Compose, tmp_path: Path, kind: str) -> None:
     config = configured(*KINDS[kind])
     run, parameters = keep(config, tmp_path)

@@ -20,6 +20,7 @@ from pgexp.schema.identity import run_key
 from pgexp.storage.spool import Row, SpoolReader
 from tests.conftest import Compose
 from tests.execution.conftest import untimed
+from tests.tiers import tiered
 
 SHORT = ("budget.steps=600", "network.widths=[8]", "evaluation.every=200", "evaluation.episodes=3")
 FINAL = ("evaluation.final_episodes=3",)
@@ -74,7 +75,7 @@ CASES: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", tiered(CASES, lambda case: case in ("compiled", "recurrent", "torch")))
 def test_neither_other_runs_nor_their_order_matter(configured: Compose, trained: Trains, case: str) -> None:
     others = [
         replace(
@@ -97,7 +98,7 @@ def test_another_seed_gives_other_numbers(configured: Compose, trained: Trains) 
     assert one.policy != other.policy
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", tiered(CASES, lambda case: case in ("segments", "stepped")))
 def test_evaluations_change_nothing_else(configured: Compose, trained: Trains, case: str) -> None:
     config = configured(*SHORT, *FINAL, *CASES[case])
     never = replace(config, evaluation=replace(config.evaluation, every=None, final_episodes=0))
@@ -175,10 +176,14 @@ RESUMED: dict[str, tuple[str, ...]] = {
     "greedy rollout": ("baseline=greedy_rollout", "optimizer=rmsprop"),
 }
 MID_EPISODE = {name for name in RESUMED if SEGMENTS[1] in RESUMED[name] or name.endswith("dynamics")} - {"pictures"}
+FAST = (
+    *("compiled", "segments", "torch", "masked dynamics", "random dynamics"),
+    *("pendulum, lstm", "stepped segments", "greedy rollout"),
+)
 OWN_KEYS = ("network=cnn_small", "network=lstm", "network=gru")  # networks without `widths`, or with others
 
 
-@pytest.mark.parametrize("case", RESUMED)
+@pytest.mark.parametrize("case", tiered(RESUMED, lambda case: case in FAST))
 def test_interruptions_do_not_matter(configured: Compose, tmp_path: Path, case: str) -> None:
     short = [each for each in SHORT if "widths" not in each or not {*OWN_KEYS} & {*RESUMED[case]}]
     config = configured(*short, *FINAL, "seed=5", *RESUMED[case])

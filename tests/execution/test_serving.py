@@ -1,5 +1,6 @@
 """Served policies: observations and actions as the environment has them, equal to training's policy."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from pgexp.networks.parameters import Parameters
 from pgexp.schema.streams import generator
 from tests.conftest import Compose
 from tests.execution.kept import KINDS, keep
+from tests.tiers import tiered
 
 SEEDS = [3, 1, 4, 1, 5]
 FORGETFUL = [kind for kind in KINDS if "memor" not in kind]
@@ -40,8 +42,9 @@ def trained_actions(
     return [*hander(run.env.spaces.action)(choice.actions.numpy().reshape(len(rows), -1))], choice.memory
 
 
-@pytest.mark.parametrize("kind", FORGETFUL)
-@pytest.mark.parametrize("greedy", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "greedy"), tiered(product(FORGETFUL, [True, False]), lambda case: not case[1] or case[0] == "discrete")
+)
 def test_it_acts_as_the_policy_in_training(configured: Compose, tmp_path: Path, kind: str, greedy: bool) -> None:
     run, parameters = keep(configured(*KINDS[kind]), tmp_path)
     observations, recorded = seen(run)
