@@ -73,7 +73,7 @@ def test_what_differs_between_environments_alone_is_no_factor() -> None:
 
 
 def test_what_belongs_to_the_environment_is_a_factor_however_it_is_named() -> None:
-    runs = joined(configuration(ONE, env="cartpole", env__slots=4), configuration(ONE, env="gym", env__slots=8))
+    runs = joined(configuration(ONE, env="cartpole", env__num_envs=4), configuration(ONE, env="gym", env__num_envs=8))
     assert factors(runs) == ["env.num_envs"], "without it nothing would tell the two apart"
 
 
