@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +26,12 @@ def squared_error(prediction: Tensor, target: Tensor) -> Tensor:
 
 def gradient_norm(gradients: Sequence[Tensor]) -> float:
     """Return the Euclidean norm of all gradients taken as one vector."""
-    return math.sqrt(torch.stack([gradient.square().sum() for gradient in gradients]).sum().item())
+    return math.sqrt(sum(inner_product(gradient, gradient) for gradient in gradients))
+
+
+def inner_product(a: Tensor, b: Tensor) -> float:
+    """Return the sum of the products of all elements. a, b: of one shape; gradients do not flow through it."""
+    return float(np.dot(a.detach().numpy().ravel(), b.detach().numpy().ravel()))
 
 
 def clip_gradients(gradients: Sequence[Tensor], norm: float, max_norm: float) -> None:

@@ -11,6 +11,7 @@ from pgexp.baselines.baseline import Predictor
 from pgexp.functional.arrays import Floats
 from pgexp.functional.diagnostics import dead_units, explained_variance, sum_variance
 from pgexp.functional.returns import discounted_sums
+from pgexp.functional.surrogate import gradient_norm, inner_product
 from pgexp.learning.algorithm import Student
 from pgexp.learning.estimator import Estimate
 from pgexp.learning.scores import episode_scores
@@ -91,8 +92,8 @@ def _of_gradient(student: Student, gradient: Tensor) -> dict[str, float]:
     previous, student.traces.gradient = student.traces.gradient, gradient
     if previous is None:
         return {}
-    norms = (previous.norm() * gradient.norm()).item()
-    return {names.GRADIENT_COSINE: (previous * gradient).sum().item() / norms} if norms > _TINY else {}
+    norms = gradient_norm([previous]) * gradient_norm([gradient])
+    return {names.GRADIENT_COSINE: inner_product(previous, gradient) / norms} if norms > _TINY else {}
 
 
 def _of_policy(student: Student, estimate: Estimate, before: Tensor) -> dict[str, float]:

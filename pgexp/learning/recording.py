@@ -48,7 +48,8 @@ class Recording:
         rows = self._agent.rows
         rows["count"] = rows["begin"] = 0
         rows["first"] = np.where(rows["open"] == 1, rows["time"], 0)
-        self.arguments.first_memory[:] = np.where(rows["open"][:, None] == 1, self._agent.lanes.memory, 0)
+        if self.arguments.first_memory.shape[1]:
+            self.arguments.first_memory[:] = np.where(rows["open"][:, None] == 1, self._agent.lanes.memory, 0)
         self._agent.cursor[acting.ENDS] = 0
 
     def enlarge(self) -> None:

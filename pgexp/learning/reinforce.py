@@ -112,14 +112,14 @@ class Reinforce(Algorithm):
         parameters = student.trainable
         gradients = list(torch.autograd.grad(loss, parameters, materialize_grads=True))
         plain = torch.cat([gradient.flatten() for gradient in gradients])
-        if not plain.isfinite().all():
+        if not np.isfinite(plain.numpy()).all():
             raise DivergenceError(f"the gradient's norm is {gradient_norm(gradients)}")
         if self._direction is not None:
             weights = self._estimator.occupancy(estimate.batch) / estimate.divisor
             gradients, told = self._direction(student, estimate.batch, weights, gradients)
             metrics |= told
         metrics |= self._step(student, gradients)
-        if not torch.stack(torch._foreach_norm(parameters)).isfinite().all():
+        if not all(np.isfinite(tensor.detach().numpy()).all() for tensor in parameters):
             raise DivergenceError(f"the parameters after the step are not finite ({metrics})")
         return metrics | self._diagnostics.after(student, estimate, reading.parameters.detach(), plain)
 

@@ -126,16 +126,20 @@ class _Process:
 
 
 def _forked(connection: Connection, log: Path) -> BaseProcess:
-    """Return a new process. What it forks from may have been killed, too: it is started again once that has gone."""
+    """Return a new process. The server that forks it may have been killed: it is then started again.
+
+    Raises WorkersError if that fails for some seconds.
+    """
     context = multiprocessing.get_context("forkserver")
-    deadline = time.monotonic() + _PATIENCE
+    deadline: float | None = None  # from the first failure on: a server may take long to start, and be killed then
     while True:
         process = context.Process(target=_serve, args=(connection, str(log)), name="pgexp worker")
         try:
             process.start()
         except (EOFError, ConnectionError) as error:
+            deadline = deadline or time.monotonic() + _PATIENCE
             if time.monotonic() > deadline:
-                raise WorkersError(f"no worker can be started: what they fork from died: {error}") from error
+                raise WorkersError(f"no worker can be started: the server that forks them died: {error}") from error
             time.sleep(_PERIOD)
         else:
             return process
