@@ -10,8 +10,11 @@ from pgexp.storage.sink import SinkProcess, SinkState
 class _Done:
     """A sink that has nothing left to copy, because nothing is trained."""
 
-    def wait(self, timeout: float) -> SinkState:
+    def state(self) -> SinkState:
         return SinkState("done")
+
+    def wait(self, timeout: float) -> SinkState:
+        return self.state()
 
     def close(self) -> None:
         pass
