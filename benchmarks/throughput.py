@@ -34,6 +34,7 @@ from hydra import compose, initialize_config_dir
 from pgexp.cli.config import typed
 from pgexp.cli.folder import config_folder
 from pgexp.envs.bank import Bank, Start, Transition
+from pgexp.envs.spaces import hander
 from pgexp.execution.assembly import Run, assemble
 from pgexp.functional.arrays import Floats, Rows
 from pgexp.learning.trainer import train
@@ -228,12 +229,11 @@ def bare_rate(config: RunConfig, updates: int) -> float:
     for _ in zip(range(updates), train(run.collector, run.learner), strict=False):
         pass
     run.close()
-    space = run.env.spaces.action
+    hand = hander(run.env.spaces.action)
     envs = [run.env.make() for _ in range(config.num_envs)]
     calls: list[tuple[int, int | None, Any]] = []
     for row, seed, action in recorded.calls:
-        plain = None if action is None else int(action[0]) if action.dtype and space.shape == () else action
-        calls.append((row, seed, plain.astype(space.dtype) if isinstance(plain, np.ndarray) else plain))
+        calls.append((row, seed, None if action is None else hand(action[None])[0]))
     steps, begun = 0, time.perf_counter()
     for row, seed, action in calls:
         if seed is None:

@@ -34,6 +34,10 @@ CASES: Final[Mapping[str, tuple[str, ...]]] = {
         *("env.dynamics={_target_: analysis.bits.switches.Switches}", "env.id=Switches", *_SMALL),
         *("baseline=mean", "diagnostics=full"),
     ),
+    "multi-categorical, masked": (
+        *("env.dynamics={_target_: analysis.bits.switches.Choices}", "env.id=Choices", *_SMALL),
+        *("network.activation=leaky_relu", "baseline=leave_one_out_per_step"),
+    ),
     "natural gradient": ("algorithm=natural", "optimizer=sgd", "optimizer.lr=1", *_SMALL, "baseline=value"),
     "natural gradient, exact": (
         *("algorithm=natural", "optimizer=sgd", "optimizer.lr=1", "network.widths=[8]", "baseline=mean"),

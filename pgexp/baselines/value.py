@@ -8,7 +8,7 @@ from pgexp.baselines.baseline import Prediction, Predictor
 from pgexp.functional.arrays import Observations
 from pgexp.functional.batch import Batch, Credit
 from pgexp.functional.surrogate import squared_error
-from pgexp.networks.network import Network
+from pgexp.networks.network import Network, RecurrentNetwork
 from pgexp.networks.parameters import cast, streams
 from pgexp.schema import names
 from pgexp.schema.types import Factory, PositiveFloat, PositiveInt
@@ -35,7 +35,9 @@ class ValueNetwork(Predictor):
         fit_steps: PositiveInt,
     ) -> None:
         self._network = network(inputs=inputs, outputs=1, shape=shape)
-        if not isinstance(self._network, Network):
+        if not isinstance(self._network, Network | RecurrentNetwork):
+            raise ValueError(f"network must be a subclass of Network (got {type(self._network).__name__})")
+        if isinstance(self._network, RecurrentNetwork):
             raise ValueError(
                 f"{type(self._network).__name__} has a memory, which a separate value network cannot keep: "
                 "set baseline=shared_value, which uses the policy's memory, or another baseline.network"
@@ -58,7 +60,7 @@ class ValueNetwork(Predictor):
         for _ in range(self._fit_steps):
             loss = squared_error(self._forward(observations), target)
             losses.append(loss.item())
-            gradients = torch.autograd.grad(loss, list(self._parameters.values()))
+            gradients = torch.autograd.grad(loss, list(self._parameters.values()), materialize_grads=True)
             for tensor, gradient in zip(self._parameters.values(), gradients, strict=True):
                 tensor.grad = gradient.contiguous()
             self._optimizer.step()

@@ -1,4 +1,4 @@
-"""Wrappers around each slot's environment, and those that can't stand there."""
+"""Wrappers of environments, and those that are refused."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -12,9 +12,9 @@ Wrap = Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]
 """Puts a wrapper around an environment: ``functools.partial`` of a wrapper's class and its arguments."""
 
 _REFUSED: Final[Mapping[type, str]] = {
-    wrappers.NormalizeObservation: "keeps statistics of its own slot from episode to episode; "
+    wrappers.NormalizeObservation: "keeps statistics of its own environment from episode to episode; "
     "env.normalize_observations=true normalises by those of the whole run",
-    wrappers.NormalizeReward: "keeps statistics of its own slot from episode to episode; "
+    wrappers.NormalizeReward: "keeps statistics of its own environment from episode to episode; "
     "algorithm.return_scale=std scales returns by those of the whole run",
     wrappers.Autoreset: "starts episodes by itself; pgexp starts each of them, with a seed of its own",
 }

@@ -153,9 +153,9 @@ def _training_rollout(
 
 
 def _rollout(env: EnvSpec, agent: Agent, recording: Recording, remembers: bool = False) -> Rollout:
-    """Return the rollout of an agent: compiled if the dynamics and the agent are, else step by step."""
+    """Return the rollout of an agent: compiled if dynamics and agent are, else step by step, as are pictures."""
     dynamics = env.dynamics
-    if dynamics is not None and isinstance(agent, CompiledAgent):
+    if dynamics is not None and isinstance(agent, CompiledAgent) and not env.pictures:
         return CompiledRollout(agent, recording, dynamics, env.max_episode_steps)
     if dynamics is not None:
         return SteppedRollout(agent, recording, DynamicsBank(dynamics, agent.lanes, env.max_episode_steps), remembers)

@@ -80,7 +80,7 @@ def _seconds(configs: Sequence[RunConfig]) -> float:
     try:
         for _ in train(run.collector, run.learner):
             elapsed = time.perf_counter() - begun
-            if elapsed >= _TRIAL:
+            if elapsed >= _TRIAL and run.learner.progress > 0:
                 break
     except Exception:  # it fails at once, as it will in the sweep
         return 0.0

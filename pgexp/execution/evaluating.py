@@ -13,6 +13,7 @@ from pgexp.execution.assembly import make_evaluator, make_spec
 from pgexp.execution.policies import TrainedPolicy, read_env
 from pgexp.functional.arrays import Floats, Ints
 from pgexp.learning.evaluator import Outcome, Subject
+from pgexp.learning.failure import RunError
 from pgexp.networks.parameters import ParameterVector
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.statistics.intervals import t_interval
@@ -50,9 +51,12 @@ class TrainedEvaluation:
         self._evaluator = make_evaluator(self.env, trained.policy, parameters, trained.description.num_envs)
 
     def run(self) -> Iterator[Outcome]:
-        """Play the episodes; yield the outcome as it fills."""
+        """Play the episodes; yield the outcome as it fills. Raises ConfigError if a number is not finite."""
         episodes, greedy = self.request.episodes, self.request.greedy
-        yield from self._evaluator.follow(self.trained.parameters, self.subject, episodes, greedy)
+        try:
+            yield from self._evaluator.follow(self.trained.parameters, self.subject, episodes, greedy)
+        except RunError as error:
+            raise ConfigError([Problem("run", str(error))]) from error
 
     def film(self, path: Path) -> None:
         """Play the first episode again, and write its films: an MP4 at the path, and a GIF beside it."""

@@ -64,7 +64,7 @@ class Journal:
             file.write(f"{stamp}  {mask_uri(text)}\n")
 
     def policy(self, parameters: Parameters, description: dict[str, Any]) -> None:
-        """Keep the policy. parameters: one run's, without a run axis."""
+        """Keep the policy."""
         tensors = {name: tensor.detach().numpy().copy() for name, tensor in parameters.items()}
         write_policy(self.folder / names.POLICY_FOLDER, tensors, description)
 

@@ -18,7 +18,7 @@ from pgexp.functional.spaces import ActionSpace
 from pgexp.learning.observer import Observer
 from pgexp.learning.policy import Policy
 from pgexp.networks.heads.head import Head
-from pgexp.networks.module import network_of
+from pgexp.networks.module import network_of, require_shapes
 from pgexp.networks.network import Network, RecurrentNetwork
 from pgexp.networks.parameters import Parameters
 from pgexp.schema.check import check
@@ -55,6 +55,8 @@ def make_policy(
     make = partial(build, "network", network, kind, **passed)
     try:
         built_network = network_of(make) if issubclass(kind, torch.nn.Module) else make()
+        if issubclass(kind, torch.nn.Module):
+            require_shapes(built_network, size, outputs)
     except ValueError as error:
         raise ConfigError([Problem("network", f"{network.name} cannot be used: {error}")]) from error
     normalized = size if env.normalize_observations else None

@@ -4,18 +4,12 @@ What is given is a batch of observations as the environment has them where that 
 as ``gymnasium.spaces.flatten`` does, [B, O]. What is returned are actions as the environment takes them, [B, *shape].
 
 A policy with a memory is given both by name, ``observations`` and ``memory`` [B, Z], and returns ``actions`` and the
-next ``memory``; an episode begins with zeros.
+next ``memory``; an episode begins with zeros. Masks of allowed actions are not part of the model.
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from pgexp.schema.determinism import pin
-
-if "torch" not in sys.modules:  # later the settings would change nothing
-    pin()
 
 import numpy as np
 import torch

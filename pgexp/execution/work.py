@@ -84,8 +84,12 @@ def _prepared(job: Job) -> Run | Failure:
         return Failure.of(error)
     try:
         run = assemble(job.config)
+    except Exception as error:  # of a user's class, which may raise anything
+        return Failure.of(error)
+    try:
         restore_run(run, state)
     except Exception as error:  # an environment may raise OSError, too, as it repeats its open episode
+        run.close()
         return Failure.of(error)
     return run
 

@@ -5,7 +5,7 @@ by NumPy's OpenBLAS and elementary functions by compiled kernels. All operations
 `torch.func.vmap` may map over the vectors of a vector-Jacobian product.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +14,8 @@ from torch import Tensor
 from torch._C._functorch import is_batchedtensor
 
 from pgexp.kernels import elementary
-
-Activation = Literal["none", "relu", "tanh", "leaky_relu"]
-
-_LEAK = 0.01  # slope of leaky ReLU below zero, PyTorch's default
+from pgexp.kernels.layout import LEAK
+from pgexp.kernels.layout import ActivationName as Activation
 
 
 class _Product(torch.autograd.Function):
@@ -55,7 +53,7 @@ class _Dense(torch.autograd.Function):
         if activation == "relu":
             result = torch.relu_(result)
         elif activation == "leaky_relu":
-            result = torch.nn.functional.leaky_relu_(result, _LEAK)
+            result = torch.nn.functional.leaky_relu_(result, LEAK)
         ctx.activation, ctx.has_bias = activation, bias is not None
         ctx.save_for_backward(x, weight, result if activation != "none" else None)
         return result
@@ -67,7 +65,7 @@ class _Dense(torch.autograd.Function):
             case "relu":
                 gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
             case "leaky_relu":
-                gradient = torch.ops.aten.leaky_relu_backward(gradient, y, _LEAK, True)
+                gradient = torch.ops.aten.leaky_relu_backward(gradient, y, LEAK, True)
             case "tanh":
                 gradient = torch.ops.aten.tanh_backward(gradient, y)
         of_x = product(gradient, weight.mT) if ctx.needs_input_grad[0] else None
@@ -204,7 +202,7 @@ def activate(x: Tensor, activation: Activation) -> Tensor:
         case "relu":
             return torch.relu(x)
         case "leaky_relu":
-            return torch.nn.functional.leaky_relu(x, _LEAK)
+            return torch.nn.functional.leaky_relu(x, LEAK)
         case "tanh":
             return tanh(x)
         case "none":

@@ -18,8 +18,9 @@ def discounted_sums(x: Floats, lengths: Ints, discount: float, tails: Floats) ->
     """
     assert x.ndim == lengths.ndim == 1, (x.shape, lengths.shape)
     assert tails.shape == lengths.shape, (tails.shape, lengths.shape)
+    x, tails = (np.ascontiguousarray(array, np.float64) for array in (x, tails))
     y = np.empty_like(x)
-    _sums()(np.ascontiguousarray(x), lengths, float(discount), tails, y)
+    _sums()(x, np.ascontiguousarray(lengths, np.int64), float(discount), tails, y)
     return y
 
 

@@ -29,7 +29,7 @@ ROW: Final = np.dtype(
         ("first", np.int64),  # the time in its episode at which that part began
     ]
 )
-"""What is known of a row. The stream (environment, episode) seeds the environment and keys the action's draws."""
+"""State of a row. The stream (environment, episode) seeds the environment and keys the action's draws."""
 
 END: Final = np.dtype(
     [

@@ -115,16 +115,17 @@ def from_address(signature_of: Callable[[Any], Any]) -> Any:
 @cache
 def cache_folder() -> Path:
     """Return the folder of the compiled kernels of this version; a temporary one if no folder can be written."""
-    root = Path(os.environ.get(CACHE_VARIABLE) or _user_cache())
-    folder = root / f"kernels-{_digest(_package_sources())}"
+    folder = Path()
     try:
+        root = Path(os.environ.get(CACHE_VARIABLE) or _user_cache())
+        folder = root / f"kernels-{_digest(_package_sources())}"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home
         temporary = Path(tempfile.mkdtemp(prefix="pgexp-kernels-"))
         atexit.register(shutil.rmtree, temporary, ignore_errors=True)
-        reason = error.strerror or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error)
         print(
             f"pgexp: kernels are compiled again in each process, because {folder} cannot be written ({reason}). "
             f"Set {CACHE_VARIABLE} to a folder that can.",

@@ -4,8 +4,6 @@ One compiled function runs every network whose layers `layout.Layer` lists. Each
 row alone, with sums in a fixed order, so they do not depend on how many rows are computed at once.
 """
 
-from typing import Final
-
 import numpy as np
 from numba.extending import register_jitable
 
@@ -14,8 +12,6 @@ from pgexp.kernels.compilation import kernel
 from pgexp.kernels.elementary import sigmoid, tanh
 from pgexp.kernels.layout import ACTIVATION, FIRST, HEADER, INPUTS, KIND, LAYERS, LIMIT, OUTPUTS, RECORD, SECOND, WIDEST
 from pgexp.kernels.products import add_product
-
-_LEAK: Final = 0.01  # slope of leaky ReLU below zero, PyTorch's default
 
 
 @kernel
@@ -138,4 +134,4 @@ def _activate(x, activation):
             x[i] = tanh(x[i])
     elif activation == numbers.LEAKY_RELU:
         for i in range(x.size):
-            x[i] = x[i] if x[i] > zero else x[i] * x.dtype.type(_LEAK)
+            x[i] = x[i] if x[i] > zero else x[i] * x.dtype.type(numbers.LEAK)

@@ -16,7 +16,8 @@ ActivationName = Literal["none", "relu", "tanh", "leaky_relu"]
 _KINDS: Final[tuple[Kind, ...]] = ("normalize", "dense", "layer_norm", "gru", "lstm")
 NORMALIZE, DENSE, LAYER_NORM, GRU, LSTM = range(5)
 _ACTIVATIONS: Final[tuple[ActivationName, ...]] = ("none", "relu", "tanh", "leaky_relu")
-NONE, RELU, TANH, LEAKY_RELU = range(4)
+_, RELU, TANH, LEAKY_RELU = range(4)
+LEAK: Final = 0.01  # slope of leaky ReLU below zero, PyTorch's default
 
 HEADER: Final = 3
 LAYERS, WIDEST, HEAD = range(HEADER)  # number of layers; numbers of the widest; offset of the head's parameters, or -1

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -105,6 +106,9 @@ class CompiledAgent(Agent):
         layers, head = policy.layers(), policy.head.compiled()
         assert layers is not None, "the policy acts in torch"
         assert head is not None, "the policy acts in torch"
+        assert layers[0].inputs == observation_size, (layers[0], observation_size)
+        assert layers[-1].outputs == policy.outputs, (layers[-1], policy.outputs)
+        assert all(one.outputs == next_one.inputs for one, next_one in pairwise(layers)), layers
         vector = parameters.vector.numpy()
         real = signatures.f4 if self.dtype == np.float32 else signatures.f8
         own = -1 if head.parameter is None else parameters.offsets[head.parameter]
@@ -159,21 +163,16 @@ class TorchAgent(Agent):
         self._draw = compilation.entry_point(
             acting.draw, self.lanes, self.settings, self.key, count, np.zeros(count, np.int64), self._uniforms
         )
-        self._masked = space.choices > 0
 
     def act(self, live: Ints, greedy: bool) -> None:
         """Write samples, actions and the next memory of the live rows. Raises DivergenceError."""
         lanes = self.lanes
         self._require_finite(self.seen, live, acting.BAD_OBSERVATION)
-        if self.space.counts:
-            components = np.split(lanes.masks[live], np.cumsum(self.space.counts)[:-1], 1)
-            possible = np.all([masks.any(1) for masks in components], 0)
-            if not possible.all():
-                self.cursor[acting.FAILED] = live[np.argmin(possible)]
-                self.require(acting.NO_ACTION)
+        masks = None if lanes.masks.all() else torch.from_numpy(lanes.masks)
+        if masks is not None:
+            self._require_choices(live)
         if not greedy:
             self._draw(lanes, self.settings, self.key, len(live), live, self._uniforms)
-        masks = torch.from_numpy(lanes.masks) if self._masked and not lanes.masks.all() else None
         choice = self.policy.act(
             self.parameters.views,
             torch.from_numpy(self.seen),
@@ -185,6 +184,14 @@ class TorchAgent(Agent):
         lanes.samples[live] = self._floats(choice.samples)[live]
         lanes.actions[live] = self._floats(choice.actions)[live]
         lanes.memory[live] = choice.memory.numpy()[live]
+
+    def _require_choices(self, live: Ints) -> None:
+        if self.space.counts:
+            components = np.split(self.lanes.masks[live], np.cumsum(self.space.counts)[:-1], 1)
+            possible = np.all([masks.any(1) for masks in components], 0)
+            if not possible.all():
+                self.cursor[acting.FAILED] = live[np.argmin(possible)]
+                self.require(acting.NO_ACTION)
 
     def _require_finite(self, x: NDArray[Any], live: Ints, status: int) -> None:
         finite = np.isfinite(x[live]).all(1)

@@ -39,7 +39,7 @@ class Evaluator:
     """Plays episodes of a policy in N environments.
 
     Episode e of a subject is played in environment e % N, on the streams (seed, "evaluation", label, ..., e), so it
-    depends on nothing but its subject and the parameters: not on training, or on how often was evaluated before.
+    depends on nothing but its subject and the parameters: not on training, or on earlier evaluations.
     """
 
     def __init__(self, make_agent: Callable[[], Agent], make_rollout: Callable[[Agent, Recording], Rollout]) -> None:

@@ -115,7 +115,7 @@ class Policy:
             outputs = self.network(parameters, x)
         values = outputs[:, -1] if self.shared else None
         masks = None if batch.masks is None else torch.from_numpy(batch.masks)
-        of_head = self.head(parameters, outputs[:, : self.head.inputs] if self.shared else outputs)
+        of_head = self.head(parameters, outputs[:, : self.head.inputs])
         return Reading(_masked(of_head, masks), values, memory)
 
     def hidden(self, parameters: Parameters, batch: Batch) -> list[Tensor]:

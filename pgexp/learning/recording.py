@@ -53,14 +53,14 @@ class Recording:
         self._agent.cursor[acting.ENDS] = 0
 
     def enlarge(self) -> None:
-        """Double the buffers."""
-        held = self.arguments
-        steps = ("observations", "masks", "samples", "rewards")
-        ends = ("ends", "final", "memory")
-        self.arguments = held._replace(
-            **{name: _doubled(getattr(held, name), 1) for name in steps},
-            **{name: _doubled(getattr(held, name), 0) for name in ends},
-        )
+        """Double the buffers that are full: of steps, of episodes, or both."""
+        held, agent = self.arguments, self._agent
+        names: dict[str, int] = {}  # to the axis along which they grow
+        if agent.rows["count"].max() == held.rewards.shape[1]:
+            names |= dict.fromkeys(("observations", "masks", "samples", "rewards"), 1)
+        if agent.cursor[acting.ENDS] + len(agent.rows) > len(held.ends):
+            names |= dict.fromkeys(("ends", "final", "memory"), 0)
+        self.arguments = held._replace(**{name: _doubled(getattr(held, name), axis) for name, axis in names.items()})
 
     def add(self, live: Ints, rewards: Floats) -> None:
         """Write the live rows' samples and rewards; `see` wrote the rest. Their counts are equal."""
@@ -82,7 +82,7 @@ class Recording:
         """Append the batch's part of a row's episode; the next part begins here."""
         agent, state, cursor = self._agent, self._agent.rows[row], self._agent.cursor
         e = int(cursor[acting.ENDS])
-        if e == len(self.arguments.ends):
+        if e + len(agent.rows) > len(self.arguments.ends):
             self.enlarge()
         held = self.arguments
         length = state["count"] - state["begin"]

@@ -7,7 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from pgexp.functional.operations import Activation, activate, dense
+from pgexp.functional.operations import activate, dense
+from pgexp.kernels.layout import ActivationName as Activation
 from pgexp.kernels.layout import Layer
 from pgexp.networks.initialization import Initialization, initial_bias, initial_weight
 from pgexp.networks.parameters import Parameters, Streams

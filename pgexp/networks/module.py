@@ -6,10 +6,11 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from pgexp.functional.operations import Activation, activate, dense
+from pgexp.functional.operations import activate, dense
+from pgexp.kernels.layout import ActivationName as Activation
 from pgexp.kernels.layout import Layer
 from pgexp.networks.network import Network
-from pgexp.networks.parameters import Parameters, Streams
+from pgexp.networks.parameters import Parameters, Streams, cast, streams
 
 _PREFIX: Final = "network."  # of the parameters' names, which then differ from those of head and observer
 _ACTIVATIONS: Final[dict[type[nn.Module], Activation]] = {nn.ReLU: "relu", nn.Tanh: "tanh"}
@@ -26,6 +27,19 @@ def network_of(make: Callable[[], nn.Module]) -> Network:
     if isinstance(module, nn.Sequential) and _is_plain(module):
         return SequentialNetwork(make, module)
     return ModuleNetwork(make, module)
+
+
+def require_shapes(network: Network, inputs: int, outputs: int) -> None:
+    """Raise ValueError if the network does not map observations [B, inputs] to outputs [B, outputs]."""
+    parameters = cast(network.initial(streams(0)), torch.float32)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            found = network(parameters, torch.zeros(2, inputs))
+    except Exception as error:  # a module may raise anything
+        raise ValueError(f"it fails on 2 observations of {inputs} numbers: {error}") from error
+    if not isinstance(found, Tensor) or tuple(found.shape) != (2, outputs):
+        shape = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(f"it must return [2, {outputs}] for 2 observations (got {shape})")
 
 
 def _check(module: nn.Module) -> None:
@@ -48,10 +62,10 @@ def _is_plain(module: nn.Sequential) -> bool:
     return not shared and all(type(child) in (nn.Linear, *_ACTIVATIONS) for child in module)
 
 
-def _drawn(make: Callable[[], nn.Module], streams: Streams) -> nn.Module:
+def _drawn(make: Callable[[], nn.Module], stream: Streams) -> nn.Module:
     """Return the module with parameters drawn from torch's global generator, seeded by the stream "module"."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(streams("module").integers(2**31)))
+        torch.manual_seed(int(stream("module").integers(2**31)))
         return make()
 
 

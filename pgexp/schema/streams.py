@@ -1,6 +1,6 @@
 """Named random streams: everything random in a run is drawn from a stream keyed by the run's seed and a name.
 
-A stream depends on nothing but its key: not on other streams, on the pack, or on how often anything was drawn before.
+A stream depends on nothing but its key: not on other streams, or on how often anything was drawn before.
 Neighbouring seeds share nothing (``numpy.random.SeedSequence`` hashes its whole key).
 """
 
@@ -20,7 +20,7 @@ def _word(name: Name) -> int:
 
 
 def sequence(seed: int, *names: Name) -> np.random.SeedSequence:
-    """Return the seed sequence of a stream, e.g. ``sequence(3, "env", slot, episode)``."""
+    """Return the seed sequence of a stream, e.g. ``sequence(3, "env", environment, episode)``."""
     return np.random.SeedSequence(entropy=seed, spawn_key=tuple(map(_word, names)))
 
 

@@ -78,7 +78,7 @@ TOLD_BEFORE_TRAINING = {
     "env=pendulum head=categorical": "head: CategoricalHead refuses its arguments: ",
     "network=cnn_nature": "network: CNN refuses its arguments: ",
     "env.wrappers=[{_target_:gymnasium.wrappers.NormalizeObservation}]": (
-        "env.wrappers: NormalizeObservation keeps statistics of its own slot from episode to episode; "
+        "env.wrappers: NormalizeObservation keeps statistics of its own environment from episode to episode; "
         "env.normalize_observations=true normalises by those of the whole run"
     ),
     "baseline=leave_one_out_per_step algorithm.credit=total_return": (

@@ -13,7 +13,7 @@ from numba import njit
 
 from pgexp.envs.compiled.acrobot import single_cos_sin
 from pgexp.envs.compiled.dynamics import CONTINUES, TERMINATED, Dynamics, addresses, check, kernels
-from pgexp.envs.compiled.registry import DYNAMICS, dynamics_class, has_dynamics
+from pgexp.envs.compiled.registry import DYNAMICS, dynamics_class
 from pgexp.envs.compiled.short_corridor import ShortCorridor
 from pgexp.kernels.compilation import from_address
 from pgexp.kernels.random import seed_generator
@@ -239,8 +239,8 @@ def test_the_short_corridors_best_policy_has_the_books_value() -> None:
 def test_the_registry_imports_what_is_asked_for() -> None:
     program = """
 import sys
-from pgexp.envs.compiled.registry import dynamics_class, has_dynamics
-assert has_dynamics("CartPole-v1") and not has_dynamics("LunarLander-v3")
+from pgexp.envs.compiled.registry import DYNAMICS, dynamics_class
+assert "CartPole-v1" in DYNAMICS and "LunarLander-v3" not in DYNAMICS
 assert "numba" not in sys.modules and "gymnasium" not in sys.modules
 dynamics_class("CartPole-v1")
 assert not [name for name in sys.modules if name.endswith(("acrobot", "mountain_car", "pendulum"))]
@@ -250,5 +250,4 @@ assert not [name for name in sys.modules if name.endswith(("acrobot", "mountain_
 
 def test_every_id_of_the_registry_has_dynamics() -> None:
     for name in DYNAMICS:
-        assert has_dynamics(name)
         assert issubclass(dynamics_class(name), Dynamics)

@@ -260,11 +260,11 @@ class TestWrappers:
 
     def test_statistics_across_episodes_are_refused(self) -> None:
         assert message("CartPole-v1", [wrappers.NormalizeObservation]) == (
-            "env.wrappers: NormalizeObservation keeps statistics of its own slot from episode to episode; "
+            "env.wrappers: NormalizeObservation keeps statistics of its own environment from episode to episode; "
             "env.normalize_observations=true normalises by those of the whole run"
         )
         assert message("CartPole-v1", [partial(wrappers.NormalizeReward, gamma=0.9), Doubled]) == (
-            "env.wrappers: NormalizeReward keeps statistics of its own slot from episode to episode; "
+            "env.wrappers: NormalizeReward keeps statistics of its own environment from episode to episode; "
             "algorithm.return_scale=std scales returns by those of the whole run"
         )
         assert "keeps statistics" in message("pgexp-probe/Normalising-v0")  # as part of the registered environment

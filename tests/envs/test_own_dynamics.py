@@ -154,6 +154,13 @@ class ObservationOutOfRange(Walk):
         observation[1] = 0.0
 
 
+class MaskInPart(Walk):
+    @staticmethod
+    def observe(state, parameters, observation, mask):
+        Walk.observe(state, parameters, observation, np.zeros(2, dtype=np.bool_))
+        mask[0] = True  # and never mask[1]
+
+
 class MaskOfUnmasked(Walk):
     masked = False
 
@@ -187,6 +194,7 @@ class NothingAllowed(Walk):
     @staticmethod
     def observe(state, parameters, observation, mask):
         observation[0] = 0.0
+        mask[:] = False
 
 
 class OneComponentForbidden(Walk):
@@ -196,6 +204,7 @@ class OneComponentForbidden(Walk):
     def observe(state, parameters, observation, mask):
         observation[0] = 0.0
         mask[:2] = True
+        mask[2:] = False
 
 
 def plain_python(x: float) -> float:
@@ -243,6 +252,7 @@ MISTAKES: list[tuple[type[Dynamics], str]] = [
     (InfiniteState, "InfiniteState.step: must write a finite number into state[0] (got inf)"),
     (StateOutOfRange, "StateOutOfRange.reset: raised IndexError: index 1 is out of bounds for axis 0 with size 1"),
     (ObservationOutOfRange, "ObservationOutOfRange.observe: raised IndexError: index 1 is out of bounds"),
+    (MaskInPart, "MaskInPart.observe: must write every entry of mask (mask[1] is left as it was)"),
     (MaskOfUnmasked, "MaskOfUnmasked.observe: must not write into mask, because masked is False"),
     (NoObservation, "NoObservation.observe: must write a finite number into observation[0] (got nan)"),
     (

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pgexp.learning.observer import Observer
 from pgexp.learning.policy import Policy
 from pgexp.networks.heads.categorical import CategoricalHead
-from pgexp.networks.module import ModuleNetwork, SequentialNetwork, network_of
+from pgexp.networks.module import ModuleNetwork, SequentialNetwork, network_of, require_shapes
 from pgexp.networks.network import Network
 from pgexp.networks.parameters import streams
 from tests.episodes import Episode, batch_of
@@ -242,3 +242,23 @@ def test_learning_changes_the_parameters_along_the_modules_gradient() -> None:
             optimizer.step()
     for name, tensor in module.named_parameters():
         np.testing.assert_allclose(own[f"network.{name}"].detach(), tensor.detach(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Linear(INPUTS, OUTPUTS + 1), "must return"),
+        (lambda: nn.Sequential(nn.Linear(INPUTS, 6), nn.Tanh(), nn.Linear(6, OUTPUTS + 2)), "must return"),
+        (lambda: nn.Sequential(nn.Linear(INPUTS + 1, OUTPUTS)), "it fails on 2 observations"),
+        (lambda: nn.Sequential(nn.Linear(INPUTS, OUTPUTS), nn.Flatten(0)), "must return"),
+    ],
+    ids=["outputs", "outputs of a Sequential", "inputs", "axes"],
+)
+def test_modules_of_another_shape_are_refused(make: Callable[[], nn.Module], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        require_shapes(network_of(make), INPUTS, OUTPUTS)
+
+
+@EACH
+def test_modules_that_fit_are_accepted(make: Callable[[], nn.Module]) -> None:
+    require_shapes(network_of(make), INPUTS, OUTPUTS)

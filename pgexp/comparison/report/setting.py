@@ -78,7 +78,7 @@ def _protocol(runs: pd.DataFrame) -> Iterator[tuple[str, str]]:
     given = {name: _values(runs, name) for name in PROTOCOL}
     budget, episodes, steps, envs = (given[name] for name in PROTOCOL[:4])
     yield "Budget", f"{budget} environment steps a run" if budget else ""
-    batch = f"{episodes} episodes" if episodes else f"{steps} steps in each slot" if steps else ""
+    batch = f"{episodes} episodes" if episodes else f"{steps} steps per environment" if steps else ""
     yield "Batch", f"{batch}, {envs} environments" if batch and envs else batch
     every, during, final, greedy = (given[name] for name in PROTOCOL[4:8])
     how = {"True": "most probable actions", "False": "sampled actions"}.get(greedy, "")

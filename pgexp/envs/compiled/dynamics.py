@@ -162,8 +162,7 @@ def _function(dynamics: Dynamics, name: str) -> Function:
 
 @cache
 def _kernel(function: Function) -> Any:
-    own = function.__module__.partition(".")[0] == "pgexp"
-    return compilation.kernel(function) if own else compilation.user_kernel(function)
+    return compilation.kernel(function)
 
 
 def _explanation(error: Exception, function: Function) -> str:
@@ -254,8 +253,15 @@ class _Trial:
     def _observe(self) -> None:
         dynamics, space = self._dynamics, self._dynamics.observation_space
         observation = np.full(dynamics.observation_size, np.nan)
+        if dynamics.masked:  # twice, from different masks: each entry must be written
+            self._mask[:] = True
+            self._call("observe", self._state, self._parameters, observation, self._mask)
+            first = self._mask.copy()
         self._mask[:] = not dynamics.masked
         self._call("observe", self._state, self._parameters, observation, self._mask)
+        if dynamics.masked and not np.array_equal(first, self._mask):
+            entry = int(np.argmax(first != self._mask))
+            raise self._mistake("observe", f"must write every entry of mask (mask[{entry}] is left as it was)")
         self._require_finite("observe", "observation", observation)
         for i, (value, low, high) in enumerate(zip(observation, space.low.flat, space.high.flat, strict=True)):
             if not low <= value <= high:

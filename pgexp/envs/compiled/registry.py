@@ -1,6 +1,6 @@
 """Environments that have compiled dynamics, by their ids in Gymnasium.
 
-The ids are known without importing numba; a class is imported when it is asked for.
+The ids are known without importing numba; a class is imported on first use.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,6 @@ DYNAMICS: Final[Mapping[str, str]] = {
     "pgexp/ShortCorridor-v0": "short_corridor:ShortCorridor",
 }
 """Gymnasium id -> module of this package and class."""
-
-
-def has_dynamics(env_id: str) -> bool:
-    """Return whether the environment has compiled dynamics."""
-    return env_id in DYNAMICS
 
 
 def dynamics_class(env_id: str) -> "type[Dynamics]":
