@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from pgexp.execution.experiment import Experiment, Show
+from pgexp.execution.workers.local import LocalWorkers
 from pgexp.storage.sink import SinkProcess, SinkState
 
 
@@ -30,6 +31,7 @@ def untrained() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Experiment, "run", _train_nothing)
         patch.setattr(SinkProcess, "start", lambda *given: _Done())
+        patch.setattr(LocalWorkers, "count", 0)  # a worker's process would not have these replacements
         yield
 
 
