@@ -85,13 +85,12 @@ class GymnasiumBank(Bank):
         observations: Observations = np.zeros((count, self._observation_size), self._dtype)
         rewards, terminated, truncated = np.zeros(count), np.zeros(count, bool), np.zeros(count, bool)
         envs, write, masks = self._envs, self._write, []
-        for i, (row, action) in enumerate(zip(rows.tolist(), self._hand(actions), strict=True)):
+        for i, (row, action, target) in enumerate(zip(rows.tolist(), self._hand(actions), observations, strict=True)):
             try:
-                observation, reward, terminated[i], truncated[i], info = envs[row].step(action)
+                observation, rewards[i], terminated[i], truncated[i], info = envs[row].step(action)
             except SystemExit as error:
                 raise _ended(error) from error
-            rewards[i] = reward
-            write(observation, observations[i])
+            write(observation, target)
             if self._masked:
                 masks.append(info["action_mask"])
         return Transition(observations, rewards, terminated, truncated, _flags(masks))

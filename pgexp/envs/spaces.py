@@ -63,7 +63,7 @@ def writer(space: Space[Any]) -> Write:
         given = np.asarray(observation)
         if given.shape != shape:
             raise ValueError(f"the environment gave an observation of shape {given.shape}, and its space says {shape}")
-        row[:] = given.ravel()
+        row[:] = given.reshape(-1)
 
     return copy
 

@@ -54,7 +54,7 @@ class Batch:
 
     def select(self, episodes: Flags) -> "Batch":
         """Return the batch of the chosen episodes, [E]."""
-        return self._part(np.repeat(episodes, self.lengths), episodes)
+        return self._part(np.flatnonzero(np.repeat(episodes, self.lengths)), np.flatnonzero(episodes))
 
     def episodes(self) -> Iterator[tuple["Batch", slice]]:
         """Yield each episode as a batch of its own, and the slice of its steps in this one."""
@@ -62,7 +62,7 @@ class Batch:
             steps = slice(begin, begin + int(self.lengths[index]))
             yield self._part(steps, slice(index, index + 1)), steps
 
-    def _part(self, steps: Flags | slice, episodes: Flags | slice) -> "Batch":
+    def _part(self, steps: Ints | slice, episodes: Ints | slice) -> "Batch":
         of_steps = ("observations", "actions", "rewards", "masks")
         parts = {field.name: steps if field.name in of_steps else episodes for field in fields(self)}
         chosen: dict[str, Any] = {}

@@ -5,6 +5,7 @@ by NumPy's OpenBLAS and elementary functions by compiled kernels. All operations
 `torch.func.vmap` may map over the vectors of a vector-Jacobian product.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from scipy import special
 from torch import Tensor
 from torch._C._functorch import is_batchedtensor
 
-from pgexp.kernels import elementary
-from pgexp.kernels.layout import LEAK
+from pgexp.kernels import compilation, elementary, forward
+from pgexp.kernels.layout import ACTIVATIONS, LEAK
 from pgexp.kernels.layout import ActivationName as Activation
 
 
@@ -45,15 +46,10 @@ class _Dense(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation) -> Tensor:
         y = np.matmul(x.numpy(), weight.numpy())
-        if bias is not None:
-            y += bias.numpy()
-        if activation == "tanh":
-            y = elementary.tanh(y)
+        if bias is not None or activation != "none":
+            offsets = np.zeros(0, y.dtype) if bias is None else bias.numpy()
+            _add_bias_and_activate(y.dtype)(y, offsets, ACTIVATIONS.index(activation))
         result = torch.from_numpy(y)
-        if activation == "relu":
-            result = torch.relu_(result)
-        elif activation == "leaky_relu":
-            result = torch.nn.functional.leaky_relu_(result, LEAK)
         ctx.activation, ctx.has_bias = activation, bias is not None
         ctx.save_for_backward(x, weight, result if activation != "none" else None)
         return result
@@ -70,6 +66,11 @@ class _Dense(torch.autograd.Function):
                 gradient = torch.ops.aten.tanh_backward(gradient, y)
         of_x = product(gradient, weight.mT) if ctx.needs_input_grad[0] else None
         return of_x, product(x.mT, gradient), gradient.sum(0) if ctx.has_bias else None, None
+
+
+@cache
+def _add_bias_and_activate(dtype: np.dtype[Any]) -> Any:
+    return compilation.entry_point(forward.add_bias_and_activate, np.zeros((1, 1), dtype), np.zeros(1, dtype), 0)
 
 
 class _Tanh(torch.autograd.Function):

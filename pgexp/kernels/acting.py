@@ -242,7 +242,7 @@ def play(policy, lanes, space, dynamics, record, settings, cursor):
             state = rows[r]
             cursor[FAILED] = r
             if settings[RECORD] != 0:
-                _record(lanes, record, r, state.count)
+                _record(lanes, lanes.observations, record, r, state.count)
             status = _step(step, lanes, dynamics, r)
             if status == INVALID:
                 return BAD_ACTION
@@ -252,19 +252,9 @@ def play(policy, lanes, space, dynamics, record, settings, cursor):
             if settings[RECORD] != 0:
                 record.rewards[r, state.count] = reward
             _observe(observe, lanes, dynamics, r)
-            state.returns += reward
-            state.time += 1
-            state.count += 1
             terminated = status == TERMINATED
-            if terminated or state.time == limit:
-                _end(lanes, record, r, terminated, not terminated, cursor)
-                state.episode += state.stride
-                state.left -= 1
-                state.open = 0
-            if state.count == segment:
-                if state.open != 0:
-                    _end(lanes, record, r, False, False, cursor)
-                state.left = 0
+            truncated = not terminated and state.time + 1 == limit
+            _advance(lanes, lanes.observations, record, r, reward, terminated, truncated, segment, cursor)
         taken += count
 
 
@@ -300,10 +290,10 @@ def _observe(observe, lanes, dynamics, r):
 
 
 @register_jitable
-def _record(lanes, record, r, place):
+def _record(lanes, seen, record, r, place):
     """Write what the row sees and does at a place of its buffer."""
     for i in range(record.observations.shape[2]):
-        record.observations[r, place, i] = lanes.observations[r, i]
+        record.observations[r, place, i] = seen[r, i]
     for i in range(record.samples.shape[2]):
         record.samples[r, place, i] = lanes.samples[r, i]
     for i in range(record.masks.shape[2]):
@@ -311,7 +301,25 @@ def _record(lanes, record, r, place):
 
 
 @register_jitable
-def _end(lanes, record, r, terminated, truncated, cursor):
+def _advance(lanes, seen, record, r, reward, terminated, truncated, segment, cursor):
+    """Count the row's step; end its episode, or the batch's part of it, if that is over."""
+    state = lanes.rows[r]
+    state.returns += reward
+    state.time += 1
+    state.count += 1
+    if terminated or truncated:
+        _end(lanes, seen, record, r, terminated, truncated, cursor)
+        state.episode += state.stride
+        state.left -= 1
+        state.open = 0
+    if state.count == segment:
+        if state.open != 0:
+            _end(lanes, seen, record, r, False, False, cursor)
+        state.left = 0
+
+
+@register_jitable
+def _end(lanes, seen, record, r, terminated, truncated, cursor):
     """Append the batch's part of the row's episode; the next part begins here."""
     state, e = lanes.rows[r], cursor[ENDS]
     end = record.ends[e]
@@ -319,7 +327,7 @@ def _end(lanes, record, r, terminated, truncated, cursor):
     end.length, end.first = state.count - state.begin, state.first
     end.terminated, end.truncated = terminated, truncated
     for i in range(record.final.shape[1]):
-        record.final[e, i] = lanes.observations[r, i]
+        record.final[e, i] = seen[r, i]
     for i in range(record.memory.shape[1]):
         record.memory[e, i] = record.first_memory[r, i]
         record.first_memory[r, i] = 0
@@ -332,6 +340,42 @@ _to_sample = from_address(signatures.sample)
 _to_reset = from_address(lambda real: signatures.RESET)
 _to_step = from_address(lambda real: signatures.STEP)
 _to_observe = from_address(lambda real: signatures.OBSERVE)
+
+
+@kernel
+def record_rows(lanes, seen, record, settings, count, live, cursor):
+    """Write what the first `count` live rows see and do, before their environments take the step.
+
+    seen: [N, O], the observations as they are recorded. Returns DONE, or FULL if a buffer has no room for the step.
+    """
+    if cursor[ENDS] + count > record.ends.size:
+        return FULL
+    if settings[RECORD] == 0:
+        return DONE
+    for m in range(count):
+        if lanes.rows[live[m]].count == record.rewards.shape[1]:
+            return FULL
+    for m in range(count):
+        _record(lanes, seen, record, live[m], lanes.rows[live[m]].count)
+    return DONE
+
+
+@kernel
+def advance_rows(lanes, seen, record, settings, count, live, rewards, terminated, truncated, cursor):
+    """Take in the step of the first `count` live rows: rewards f8, terminated b1 and truncated b1, each [count].
+
+    seen: [N, O], the observations after the step. Returns DONE, or BAD_REWARD of the row in cursor[FAILED].
+    """
+    for m in range(count):
+        r = live[m]
+        if not np.isfinite(rewards[m]):
+            cursor[FAILED] = r
+            return BAD_REWARD
+        if settings[RECORD] != 0:
+            record.rewards[r, lanes.rows[r].count] = rewards[m]
+        cut = truncated[m] and not terminated[m]
+        _advance(lanes, seen, record, r, rewards[m], terminated[m], cut, settings[SEGMENT], cursor)
+    return DONE
 
 
 @kernel

@@ -12,6 +12,7 @@ from pgexp.kernels.compilation import kernel
 from pgexp.kernels.elementary import sigmoid, tanh
 from pgexp.kernels.layout import ACTIVATION, FIRST, HEADER, INPUTS, KIND, LAYERS, LIMIT, OUTPUTS, RECORD, SECOND, WIDEST
 from pgexp.kernels.products import add_product
+from pgexp.kernels.views import borrow, row
 
 
 @kernel
@@ -55,6 +56,20 @@ def forward(parameters, layout, x, memory, scratch, outputs):
     for m in range(rows):
         for j in range(width):
             outputs[m, j] = source[m * width + j]
+
+
+@kernel
+def add_bias_and_activate(y, bias, activation):
+    """Replace y [B, O] by ``activation(y + bias)``.
+
+    bias: [O], or [0] for none. activation: its index in layout.ACTIVATIONS.
+    """
+    y, bias = borrow(y), borrow(bias)
+    for m in range(y.shape[0]):
+        units = row(y, m)
+        for i in range(bias.size):
+            units[i] += bias[i]
+        _activate(units, activation)
 
 
 @register_jitable

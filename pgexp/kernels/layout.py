@@ -15,7 +15,7 @@ ActivationName = Literal["none", "relu", "tanh", "leaky_relu"]
 
 _KINDS: Final[tuple[Kind, ...]] = ("normalize", "dense", "layer_norm", "gru", "lstm")
 NORMALIZE, DENSE, LAYER_NORM, GRU, LSTM = range(5)
-_ACTIVATIONS: Final[tuple[ActivationName, ...]] = ("none", "relu", "tanh", "leaky_relu")
+ACTIVATIONS: Final[tuple[ActivationName, ...]] = ("none", "relu", "tanh", "leaky_relu")
 _, RELU, TANH, LEAKY_RELU = range(4)
 LEAK: Final = 0.01  # slope of leaky ReLU below zero, PyTorch's default
 
@@ -55,7 +55,7 @@ def layout_of(layers: Sequence[Layer], offsets: Mapping[str, int], head: int = -
             layer.outputs,
             offsets[layer.first],
             -1 if layer.second is None else offsets[layer.second],
-            _ACTIVATIONS.index(layer.activation),
+            ACTIVATIONS.index(layer.activation),
             int(np.float64(layer.limit).view(np.int64)),
         ]
         for layer in layers

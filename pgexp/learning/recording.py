@@ -5,9 +5,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pgexp.functional.arrays import Actions, Floats, Ints
+from pgexp.functional.arrays import Actions, Flags, Floats, Ints
 from pgexp.functional.batch import Batch
-from pgexp.kernels import acting
+from pgexp.kernels import acting, compilation
 from pgexp.kernels.acting import RecordArguments
 from pgexp.learning.agent import Agent
 
@@ -36,6 +36,10 @@ class Recording:
             first_memory=np.zeros((count, memory), agent.dtype),
         )
         agent.settings[acting.RECORD] = steps
+        live, flags = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+        fixed = agent.lanes, agent.seen, self.arguments, agent.settings, count, live
+        self._see = compilation.entry_point(acting.record_rows, *fixed, agent.cursor)
+        self._add = compilation.entry_point(acting.advance_rows, *fixed, np.zeros(count), flags, flags, agent.cursor)
 
     @property
     def ends(self) -> NDArray[np.void]:
@@ -62,36 +66,19 @@ class Recording:
             names |= dict.fromkeys(("ends", "final", "memory"), 0)
         self.arguments = held._replace(**{name: _doubled(getattr(held, name), axis) for name, axis in names.items()})
 
-    def add(self, live: Ints, rewards: Floats) -> None:
-        """Write the live rows' samples and rewards; `see` wrote the rest. Their counts are equal."""
-        held, agent = self.arguments, self._agent
-        place = int(agent.rows["count"][live[0]])
-        held.samples[live, place] = agent.lanes.samples[live]
-        held.rewards[live, place] = rewards
-
     def see(self, live: Ints) -> None:
-        """Write the live rows' observations and masks, before their environments take a step."""
-        place = int(self._agent.rows["count"][live[0]])
-        if place == self.arguments.rewards.shape[1]:
+        """Write what the live rows see and do, before their environments take the step."""
+        agent = self._agent
+        while self._see(agent.lanes, agent.seen, self.arguments, agent.settings, len(live), live, agent.cursor):
             self.enlarge()
-        self.arguments.observations[live, place] = self._agent.seen[live]
-        if self.arguments.masks.shape[2]:
-            self.arguments.masks[live, place] = self._agent.lanes.masks[live]
 
-    def end(self, row: int, terminated: bool, truncated: bool) -> None:
-        """Append the batch's part of a row's episode; the next part begins here."""
-        agent, state, cursor = self._agent, self._agent.rows[row], self._agent.cursor
-        e = int(cursor[acting.ENDS])
-        if e + len(agent.rows) > len(self.arguments.ends):
-            self.enlarge()
-        held = self.arguments
-        length = state["count"] - state["begin"]
-        held.ends[e] = (row, state["episode"], length, state["first"], terminated, truncated, state["returns"])
-        held.final[e] = agent.seen[row]
-        held.memory[e] = held.first_memory[row]
-        held.first_memory[row] = 0
-        state["begin"], state["first"] = state["count"], 0
-        cursor[acting.ENDS] = e + 1
+    def add(self, live: Ints, rewards: Floats, terminated: Flags, truncated: Flags) -> None:
+        """Take in the step of the live rows, whose observations are the agent's. Raises DivergenceError."""
+        agent = self._agent
+        of_step = rewards, terminated, truncated
+        agent.require(
+            self._add(agent.lanes, agent.seen, self.arguments, agent.settings, len(live), live, *of_step, agent.cursor)
+        )
 
     def batch(self) -> Batch:
         """Return a copy of what was recorded, row by row."""

@@ -163,7 +163,6 @@ class SteppedRollout(Rollout):
     def play(self, greedy: bool = False) -> Iterator[None]:
         """Advance the rows; yield after each time step."""
         agent, rows, recording = self.agent, self.rows, self.recording
-        segment, records = int(agent.settings[acting.SEGMENT]), bool(agent.settings[acting.RECORD])
         live = np.flatnonzero(rows["left"] > 0)
         while len(live):
             starting = live[rows["open"][live] == 0]
@@ -171,35 +170,15 @@ class SteppedRollout(Rollout):
                 self.start(starting)
                 yield
             agent.act(live, greedy)
-            if records:
-                recording.see(live)
+            recording.see(live)
             actions = agent.lanes.actions[live]
             if self._remembers:
                 self._remember(live, actions)
             found = self.bank.step(live, actions)
-            if not np.isfinite(found.rewards).all():
-                agent.cursor[acting.FAILED] = live[np.argmin(np.isfinite(found.rewards))]
-                agent.require(acting.BAD_REWARD)
-            if records:
-                recording.add(live, found.rewards)
             agent.seen[live] = found.observations
             if found.masks is not None:
                 agent.lanes.masks[live] = found.masks
-            rows["returns"][live] += found.rewards
-            rows["time"][live] += 1
-            rows["count"][live] += 1
-            ended = found.terminated | found.truncated
-            if ended.any():
-                for i in np.flatnonzero(ended).tolist():
-                    recording.end(live[i], found.terminated[i], not found.terminated[i])
-                over = live[ended]
-                rows["episode"][over] += rows["stride"][over]
-                rows["left"][over] -= 1
-                rows["open"][over] = 0
-            if rows["count"][live[0]] == segment:
-                for row in live[rows["open"][live] == 1].tolist():
-                    recording.end(row, terminated=False, truncated=False)
-                rows["left"][live] = 0
+            recording.add(live, found.rewards, found.terminated, found.truncated)
             yield
             live = live[rows["left"][live] > 0]
 
