@@ -8,7 +8,8 @@ time, medians over repeats, of training alone: no evaluation, no recording.
 - cartpole: acting, learning and both, as a share of the rate at which the machine's sgemm would compute the same
   products (one product of 2048 x 64 by 64 x 64 in NumPy, measured next to each row).
 - tutorial: one environment and one episode per update, against a plain PyTorch loop written here.
-- simulators: MuJoCo and Box2D, against bare `env.step` that repeats the same episodes with the same actions.
+- simulators: MuJoCo and Box2D, against bare `env.step` that repeats the same episodes with the same actions, of
+  `gym.make(id)` and of the same without Gymnasium's checks of each step, which pgexp leaves out, too.
 - module: a user's torch network that has no compiled forward pass.
 
 Absolute rates vary from machine to machine and from day to day; ratios within one call much less.
@@ -202,46 +203,44 @@ class Recorded(Bank):
 
 
 def simulators(seconds: float, repeats: int) -> Iterator[Row]:
-    """Yield training against bare `env.step` with the same seeds and actions, in turn."""
+    """Yield training against bare `env.step` with the same seeds and actions, update by update in turn."""
     for name, overrides in SIMULATORS.items():
-        found = []
-        for _ in range(repeats):
-            run = assemble(config_of(*overrides))
-            updates, first, begun = 0, 0, 0.0
-            for _ in train(run.collector, run.learner):
-                updates += 1
-                if updates == 1:  # it has made the environments
-                    first, begun = run.learner.steps, time.perf_counter()
-                elif (elapsed := time.perf_counter() - begun) > seconds:
-                    break
-            rate = (run.learner.steps - first) / elapsed
-            run.close()
-            bare = bare_rate(config_of(*overrides), updates)
-            found.append({"both": rate, "bare env.step": bare, "share of bare": rate / bare})
-        yield {"part": "simulators", "setting": name, **medians(found)}
+        yield {"part": "simulators", "setting": name, **simulator(config_of(*overrides), seconds * repeats)}
 
 
-def bare_rate(config: RunConfig, updates: int) -> float:
-    """Return the steps per second of environments that repeat so many updates of a training."""
+def simulator(config: RunConfig, seconds: float) -> dict[str, float]:
+    """Return the rates of a training of so many seconds and of bare environments, and their ratios."""
     run = assemble(config)
     rollout: Any = run.collector._rollout
     rollout.bank = recorded = Recorded(rollout.bank)
-    for _ in zip(range(updates), train(run.collector, run.learner), strict=False):
-        pass
-    run.close()
     hand = hander(run.env.spaces.action)
-    envs = [run.env.make() for _ in range(config.num_envs)]
-    calls: list[tuple[int, int | None, Any]] = []
-    for row, seed, action in recorded.calls:
-        calls.append((row, seed, None if action is None else hand(action[None])[0]))
-    steps, begun = 0, time.perf_counter()
-    for row, seed, action in calls:
-        if seed is None:
-            envs[row].step(action)
-            steps += 1
-        else:
-            envs[row].reset(seed=seed)
-    return steps / (time.perf_counter() - begun)
+    count = range(config.num_envs)
+    bare = {
+        "gym.make": [gym.make(config.env.id, **config.env.kwargs) for _ in count],
+        "gym.make without checks": [run.env.make() for _ in count],
+    }
+    spent = dict.fromkeys(["both", *bare], 0.0)
+    updates, first, clock = train(run.collector, run.learner), 0, time.perf_counter
+    while spent["both"] < seconds:
+        begun = clock()
+        next(updates)
+        spent["both"] += clock() - begun
+        calls = [(row, seed, None if action is None else hand(action[None])[0]) for row, seed, action in recorded.calls]
+        recorded.calls.clear()
+        for kind, envs in bare.items():
+            begun = clock()
+            for row, seed, action in calls:
+                if seed is None:
+                    envs[row].step(action)
+                else:
+                    envs[row].reset(seed=seed)
+            spent[kind] += clock() - begun
+        if not first:  # the first update makes the environments, and has none of its time counted
+            first, spent = run.learner.steps, dict.fromkeys(spent, 0.0)
+    run.close()
+    steps = run.learner.steps - first
+    rates = {kind: steps / elapsed for kind, elapsed in spent.items()}
+    return rates | {f"share of {kind}": rates["both"] / rates[kind] for kind in bare}
 
 
 def module(seconds: float, repeats: int) -> Iterator[Row]:
