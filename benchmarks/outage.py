@@ -28,8 +28,8 @@ from rich.console import Console
 from scipy.stats import quantile_test
 
 from benchmarks.throughput import HERE, config_of
-from pgexp.execution.command import train_sweep
 from pgexp.execution.plan import Job
+from pgexp.execution.training import train_sweep
 
 Store = Literal["there", "away"]
 

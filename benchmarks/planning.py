@@ -36,7 +36,7 @@ from benchmarks.throughput import HERE
 from pgexp.cli.folder import config_folder
 from pgexp.cli.job_folders import planned
 from pgexp.execution.recording import write_record
-from pgexp.execution.trying import try_out
+from pgexp.execution.validation import validate
 
 PARTS = ("composing", "building", "recording")
 MEBIBYTE = 1024  # kibibytes, in which Linux tells memory
@@ -80,7 +80,7 @@ def _plan(number: int, overrides: Sequence[str], folder: Path, seconds: dict[str
         context = HydraContext(hydra.config_loader, Callbacks())
         jobs = [job for job, _ in planned(context, master, list(islice(_swept(overrides), number)), 0)]
     with _timed(seconds, "building"):
-        trials = try_out([job.config for job in jobs])
+        trials = validate([job.config for job in jobs])
     with _timed(seconds, "recording"):
         write_record(jobs, trials, folder, HERE)
 

@@ -9,7 +9,7 @@ from pgexp.execution.experiment import Experiment
 from pgexp.execution.journal import Journal
 from pgexp.execution.plan import Job
 from pgexp.execution.recording import write_record
-from pgexp.execution.trying import try_out
+from pgexp.execution.validation import validate
 from pgexp.schema.config import Option, RunConfig
 from pgexp.schema.sweep import Settings, Sweep
 
@@ -20,7 +20,7 @@ SETTINGS = Settings(Sweep(), Option("pgexp.execution.workers.local.LocalWorkers"
 def recorded(configs: Sequence[RunConfig], folder: Path, sweep: bool = False) -> list[Path]:
     """Train and record the runs, each in its own folder below the sweep's, or a single run in the folder itself."""
     jobs = [Job(config, folder / str(number) if sweep else folder) for number, config in enumerate(configs)]
-    write_record(jobs, try_out(configs), folder, SETTINGS if sweep else None)
+    write_record(jobs, validate(configs), folder, SETTINGS if sweep else None)
     for job in jobs:
         experiment = Experiment(assemble(job.config), Journal(job.folder))
         with suppress(KeyboardInterrupt):

@@ -39,7 +39,7 @@ def test_the_wheel_holds_the_package_its_configs_and_its_plugins(installed: Path
     configs = {f"pgexp/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "conf").rglob("*.yaml")}
     code = {name for name in files(installed) if not name.startswith("pgexp-0.")}
     assert "pgexp/conf/config.yaml" in code
-    assert code == source | configs | {f"hydra_plugins/pgexp_{name}.py" for name in ("grid", "optuna", "packed")}
+    assert code == source | configs | {f"hydra_plugins/pgexp_{name}.py" for name in ("grid", "optuna", "queue")}
 
 
 def test_the_wheel_brings_both_commands(installed: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pgexp.storage.finished import FinishedSearch
 
 if TYPE_CHECKING:
-    from pgexp.execution.command import Known
+    from pgexp.execution.training import Known
 
 
 class FinishedBefore:

@@ -90,6 +90,12 @@ class JobFolders:
         return run, JobReturn(overrides=hydra["overrides"]["task"], working_dir=str(where), task_name=name)
 
 
+def one_folder_for_several() -> ConfigError:
+    """Return the error of several runs that have one folder."""
+    text = "gives several runs one folder; let it hold what differs between them, such as ${hydra.job.num}"
+    return ConfigError([Problem("hydra.sweep.subdir", text)])
+
+
 @contextmanager
 def _current(config: DictConfig) -> Iterator[None]:
     """Let a job's config be the one that `${hydra:...}` refers to."""

@@ -105,7 +105,9 @@ def _tell_sweep(report: Report, console: Console) -> None:
     runs = Following(report.record).look().runs
     done = sum(run.state == "finished" for run in runs)
     before = f", {report.reused:,} of them before" if report.reused else ""
-    told = f"{done:,} of {len(runs):,} runs done{before}: {report.record.name}"
+    pruned = sum(run.state == "pruned" for run in runs)
+    cut = f", {pruned:,} pruned" if pruned else ""
+    told = f"{done:,} of {len(runs):,} runs done{before}{cut}: {report.record.name}"
     console.print(told, markup=False, soft_wrap=True)
 
 

@@ -1,50 +1,38 @@
-"""Tells what a sweep will take, in place of training it (`sweep.dry_run=true`)."""
+"""Estimate of a sweep, printed instead of training it (`sweep.dry_run=true`)."""
 
-from collections.abc import Sequence
+from collections import Counter
 
 from rich.console import Console
 from rich.table import Table
 
-from pgexp.execution.estimating import Estimate, PackEstimate
+from pgexp.execution.estimating import Estimate
 from pgexp.execution.progress import duration
 from pgexp.schema.config import RunConfig
 
-_MEBIBYTE = 2**20
 
-
-def tell_estimate(estimate: Estimate, console: Console) -> None:
-    """Print the packs, those that are alike in one line, and what they take together."""
-    table = Table(
-        "packs", "runs each", "what they train", "steps or episodes", "memory", "time", box=None, pad_edge=False
-    )
+def print_estimate(estimate: Estimate, console: Console) -> None:
+    """Print the runs, one line per kind, and the time they take together."""
+    table = Table("runs", "what they train", "budget of each", "time of each", box=None, pad_edge=False)
     for column in table.columns:
         column.justify = "left" if column.header == "what they train" else "right"
-    lines: dict[tuple[str, ...], list[PackEstimate]] = {}
-    for pack in estimate.packs:
-        lines.setdefault((f"{len(pack.configs):,}", _what(pack.configs), _budget(pack.configs)), []).append(pack)
-    for line, packs in lines.items():
-        memory, seconds = max(pack.memory for pack in packs), max(pack.seconds for pack in packs)
-        table.add_row(f"{len(packs):,}", *line, _size(memory), duration(seconds))
+    lines = Counter((_subject(run.config), _budget(run.config), duration(run.seconds)) for run in estimate.runs)
+    for line, count in lines.items():
+        table.add_row(f"{count:,}", *line)
     console.print(table)
-    runs = sum(len(pack.configs) for pack in estimate.packs)
-    told = f"{runs:,} runs in {len(estimate.packs):,} packs, {estimate.workers} at once: about {_size(estimate.memory)}"
-    console.print(f"{told} and {duration(estimate.seconds)} of training; evaluation comes on top", soft_wrap=True)
+    runs, steps = len(estimate.runs), sum(run.config.budget.steps or 0 for run in estimate.runs)
+    total = f"{runs:,} runs" + (f", {steps:,} steps" if steps else "")
+    at_once = f"{min(estimate.workers, runs)} at once"
+    told = f"{total}, {at_once}: about {duration(estimate.seconds)} of training, without evaluations"
+    console.print(told, soft_wrap=True)
     console.print("Nothing was trained, and nothing recorded: sweep.dry_run=true", soft_wrap=True)
 
 
-def _what(configs: Sequence[RunConfig]) -> str:
-    first = configs[0]
-    batch = (
-        f"{first.batch.episodes} episodes" if first.batch.episodes else f"{first.num_envs} x {first.batch.steps} steps"
-    )
-    network = first.choices.get("network", first.network.name)
-    return f"{first.env.id}, {network}, batches of {batch}"
+def _subject(config: RunConfig) -> str:
+    batch = config.batch
+    size = f"{batch.episodes} episodes" if batch.episodes else f"{config.num_envs} x {batch.steps} steps"
+    return f"{config.env.id}, {config.choices.get('network', config.network.name)}, batches of {size}"
 
 
-def _budget(configs: Sequence[RunConfig]) -> str:
-    steps = sum(config.budget.steps or 0 for config in configs)
-    return f"{steps:,}" if steps else f"{sum(config.budget.episodes or 0 for config in configs):,} episodes"
-
-
-def _size(count: int) -> str:
-    return f"{count / _MEBIBYTE:,.0f} MiB" if count < 10 * 1024 * _MEBIBYTE else f"{count / _MEBIBYTE / 1024:,.0f} GiB"
+def _budget(config: RunConfig) -> str:
+    budget = config.budget
+    return f"{budget.steps:,} steps" if budget.steps is not None else f"{budget.episodes:,} episodes"

@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="*",
         help="a secret of the config, which was masked when it was recorded",
     )
-    parser.add_argument("--all", action="store_true", help="reproduce every run of a sweep, in packs")
+    parser.add_argument("--all", action="store_true", help="reproduce every run of a sweep")
     parser.add_argument(
         "--sample", metavar="N", type=int, help="with --all: only N of the runs, the same ones each time"
     )

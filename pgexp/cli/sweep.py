@@ -1,4 +1,4 @@
-"""What stands behind the launcher `packed`: plans a sweep's jobs and trains them together."""
+"""Launcher of a sweep: composes its jobs, and trains them."""
 
 import os
 import sys
@@ -12,16 +12,17 @@ from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
 from pgexp.cli.finished_before import finished_before
-from pgexp.cli.job_folders import planned
+from pgexp.cli.job_folders import one_folder_for_several, planned
 from pgexp.cli.streams import Terminal
 from pgexp.execution.plan import Job
+from pgexp.schema.config import Tracking
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.sweep import OF_SWEEPS, Settings, parse_settings
 from pgexp.storage.hydra_files import mask_hydra_files
 from pgexp.storage.store_uri import absolute_uri
 
 if TYPE_CHECKING:
-    from pgexp.execution.command import Known
+    from pgexp.execution.training import Known
 
 
 def launch(
@@ -35,15 +36,21 @@ def launch(
     if not job_overrides:
         raise ConfigError([Problem("sweep", "one of the values is a sweep over nothing, which has no runs")])
     settings = _settings(config, job_overrides)
+    if settings.sweep.pruner != "none":
+        text = f"given {settings.sweep.pruner}; pruning is for searches: add hydra/sweeper=optuna"
+        raise ConfigError([Problem("sweep.pruner", text)])
     folder = Path(os.path.abspath(config.hydra.sweep.dir))  # noqa: PTH100 - as Hydra has the jobs' own, below it
     jobs, done = _planned(context, config, job_overrides, first, folder)
-    known = _known(jobs[0], settings)
+    known = known_runs(jobs[0].config.tracking, settings)
     if settings.sweep.dry_run:
-        _tell_plan(jobs, folder, settings, known)
+        from pgexp.execution.training import reusable
+
+        console = Terminal(highlight=False)
+        print_plan([jobs[index] for index in reusable(jobs, folder, settings, known(), console).left], settings)
         sys.exit(0)
 
     from pgexp.cli.outcome import carried_out, fail
-    from pgexp.execution.command import train_sweep
+    from pgexp.execution.training import train_sweep
 
     report = carried_out(lambda console: train_sweep(jobs, folder, settings, known, console), folder)
     if report.has_failed:
@@ -79,26 +86,22 @@ def _planned(
         )
     )
     if len({job.folder for job, _ in found}) < len(found):
-        text = "gives several runs one folder; let it hold what tells them apart, as ${hydra.job.num} does"
-        raise ConfigError([Problem("hydra.sweep.subdir", text)])
+        raise one_folder_for_several()
     return [job for job, _ in found], [job_return for _, job_return in found]
 
 
-def _known(job: Job, settings: Settings) -> Callable[[], "Known"]:
-    """Return what says which runs have finished before; it is looked up while the caller goes on."""
+def known_runs(tracking: Tracking, settings: Settings) -> Callable[[], "Known"]:
+    """Return a function that returns the runs that have finished before; they are looked up at the same time."""
     if settings.sweep.rerun:
         return dict
-    tracking = job.config.tracking
     before = finished_before(absolute_uri(tracking.uri), tracking.experiment)
     return lambda: before.known
 
 
-def _tell_plan(jobs: Sequence[Job], folder: Path, settings: Settings, known: Callable[[], "Known"]) -> None:
-    from pgexp.cli.planned import tell_estimate
-    from pgexp.execution.command import reusable
+def print_plan(jobs: Sequence[Job], settings: Settings) -> None:
+    """Print the jobs of a sweep, and the time that they take."""
+    from pgexp.cli.planned import print_estimate
     from pgexp.execution.estimating import estimate
 
-    console = Terminal(highlight=False)
-    left = reusable(jobs, folder, settings, known(), console).left
-    if left:
-        tell_estimate(estimate([jobs[index] for index in left], settings), console)
+    if jobs:
+        print_estimate(estimate(jobs, settings), Terminal(highlight=False))

@@ -98,8 +98,8 @@ def _application(config: DictConfig) -> float | None:
         run = typed(config, settings.runtime.choices)
 
         from pgexp.cli.outcome import carried_out, fail
-        from pgexp.execution.command import train_run
         from pgexp.execution.plan import Job
+        from pgexp.execution.training import train_run
 
         report = carried_out(lambda console: train_run(Job(run, folder), console), folder)
         if report.has_failed:

@@ -14,6 +14,7 @@ UNSCORED: Final = {
     "RUNNING": "still running, or killed outright",
     "FAILED": "failed before the final evaluation",
     "KILLED": "interrupted before the final evaluation",
+    "PRUNED": "pruned by the search",
     "FINISHED": "finished without a final evaluation",
 }
 NONFINITE: Final = "evaluated at the end with a return that is not finite"
@@ -23,6 +24,7 @@ KINDS: Final = {
     UNSCORED["RUNNING"]: "running",
     UNSCORED["FAILED"]: "failed",
     UNSCORED["KILLED"]: "interrupted",
+    UNSCORED["PRUNED"]: "pruned",
     UNSCORED["FINISHED"]: "unscored",
     NONFINITE: "nonfinite_score",
     REPEATED: "repeated",

@@ -21,6 +21,7 @@ STATUS: Final = {
     "finished": "FINISHED",
     "failed": "FAILED",
     "killed": "KILLED",
+    "pruned": "PRUNED",
 }
 
 

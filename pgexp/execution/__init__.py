@@ -1,1 +1,1 @@
-"""Execution: jobs become packs, packs are assembled and trained, and everything is written down."""
+"""Execution: jobs are queued, trained by workers, and recorded."""

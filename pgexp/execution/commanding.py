@@ -12,6 +12,7 @@ from typing import Final
 from pgexp.storage.files import write_text
 
 COMMAND_FILE: Final = ".command"
+PRUNE_FILE: Final = ".prune"  # in a run's folder: it is to stop, and does not continue
 
 
 def take_over(folder: Path, token: str) -> None:
@@ -23,6 +24,17 @@ def dismiss(folder: Path) -> None:
     """Let every worker keep its runs' checkpoints at the next update, and stop."""
     with suppress(FileNotFoundError):
         (folder / COMMAND_FILE).unlink()
+
+
+def prune(run_folder: Path) -> None:
+    """Have a run stop at its next update, for good."""
+    run_folder.mkdir(parents=True, exist_ok=True)
+    write_text(run_folder / PRUNE_FILE, "")
+
+
+def is_pruned(run_folder: Path) -> bool:
+    """Return whether a run is to stop for good."""
+    return (run_folder / PRUNE_FILE).exists()
 
 
 def is_in_command(folder: Path, token: str) -> bool:

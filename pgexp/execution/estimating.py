@@ -1,89 +1,95 @@
-"""Tells beforehand what a sweep will take: its packs, their memory, and the time, from a trial of a second each."""
+"""Estimate of the time that a sweep takes, from one second of training per kind of run."""
 
 import heapq
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from pgexp.execution.assembly import assemble
-from pgexp.execution.command import at_work
-from pgexp.execution.packing import packed
 from pgexp.execution.plan import Job
-from pgexp.execution.trying import try_out
+from pgexp.execution.training import at_work
+from pgexp.execution.validation import validate
 from pgexp.learning.trainer import train
 from pgexp.schema.config import RunConfig
-from pgexp.schema.identity import structure_key
+from pgexp.schema.identity import deciding
 from pgexp.schema.sweep import Settings
 
-_TRIAL = 1.0  # seconds at least that a pack of each structure trains, by its own clock; an update is always finished
+_TRIAL = 1.0  # seconds that a run of each kind trains
 
 
 @dataclass(frozen=True)
-class PackEstimate:
-    """What a pack will take."""
+class RunEstimate:
+    """Estimate of the seconds that a run trains."""
 
-    configs: Sequence[RunConfig]
-    memory: int  # bytes, its worker's own included
+    config: RunConfig
     seconds: float
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a sweep will take."""
+    """Estimate of a sweep: its runs, and how many train at once."""
 
-    packs: Sequence[PackEstimate]
-    workers: int  # that train at once; at least one
-
-    @property
-    def memory(self) -> int:
-        """The bytes of the largest packs that train at once."""
-        return sum(sorted((pack.memory for pack in self.packs), reverse=True)[: self.workers])
+    runs: Sequence[RunEstimate]
+    workers: int
 
     @property
     def seconds(self) -> float:
-        """The time until the last worker is done, each taking the next pack as soon as it is free."""
+        """The time until the last worker is done, if each takes the longest waiting run once it is free."""
         free = [0.0] * self.workers
-        for pack in self.packs:
-            heapq.heapreplace(free, free[0] + pack.seconds)
+        for run in sorted(self.runs, key=lambda run: -run.seconds):
+            heapq.heapreplace(free, free[0] + run.seconds)
         return max(free)
 
 
 def estimate(jobs: Sequence[Job], settings: Settings) -> Estimate:
-    """Return what the jobs will take; a pack of each structure trains for a second, and is forgotten.
+    """Return the estimate of the jobs. A run of each kind trains for a second, and is thrown away.
 
-    The times are of training alone, at the rate of its beginning: evaluation comes on top, and episodes get longer.
-    Raises ConfigError where a job can't be built.
+    The times are of training alone, at its first second's speed: evaluation is not included, and episodes may get
+    longer. Raises ConfigError if a job cannot be built.
     """
     torch.set_num_threads(1)
     configs = [job.config for job in jobs]
     with at_work(settings.workers) as workers:
-        footprints = [trial.footprint for trial in try_out(configs)]
-        packs = packed(jobs, footprints, workers.count, settings.sweep)
+        validate(configs)
         count = max(1, workers.count)
-    tried: dict[tuple[object, ...], float] = {}
+    known: dict[str, float] = {}
     found = []
-    for pack in packs:
-        of_pack = [configs[index] for index in pack.indices]
-        alike = structure_key(of_pack[0]), *sorted(str(config.budget) for config in of_pack)
-        if alike not in tried:
-            tried[alike] = _seconds(of_pack)
-        found.append(PackEstimate(of_pack, pack.memory, tried[alike]))
+    for config in configs:
+        kind = _kind(config)
+        if kind not in known:
+            known[kind] = _seconds(config)
+        found.append(RunEstimate(config, known[kind]))
     return Estimate(found, count)
 
 
-def _seconds(configs: Sequence[RunConfig]) -> float:
-    """Return how long a pack trains, from the budget that its first run spends in a second."""
-    run = assemble(configs[0])
+def _kind(config: RunConfig) -> str:
+    """Return what runs of equal speed share: all of the config except the seed and fractional numbers."""
+    fields = deciding(config)
+    del fields["seed"]
+    return json.dumps(_without_fractions(fields), sort_keys=True)
+
+
+def _without_fractions(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_fractions(item) for name, item in value.items()}
+    return None if isinstance(value, float) else value
+
+
+def _seconds(config: RunConfig) -> float:
+    """Return how long a run trains, from the share of its budget that it spends in a second."""
+    run = assemble(config)
     begun, elapsed = time.perf_counter(), 0.0
     try:
         for _ in train(run.collector, run.learner):
             elapsed = time.perf_counter() - begun
             if elapsed >= _TRIAL and run.learner.progress > 0:
                 break
-    except Exception:  # it fails at once, as it will in the sweep
+    except Exception:  # it fails in the sweep, too
         return 0.0
     finally:
         run.close()
-    return elapsed * len(configs) / run.learner.progress
+    return elapsed / run.learner.progress

@@ -57,15 +57,22 @@ class Experiment:
         """The training steps behind the run."""
         return self._learner.steps
 
-    def run(self, show: Show, dismissed: Callable[[], bool] = lambda: False) -> None:
+    def run(
+        self,
+        show: Show,
+        dismissed: Callable[[], bool] = lambda: False,
+        pruned: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Train the run to its end and record it. A failure of the run ends its record as FAILED and is not raised.
+
+        If `pruned` returns True, the run ends at once as PRUNED, and cannot be resumed.
 
         An interrupt waits for the current update and then writes a checkpoint; a second one does not wait. Raises
         KeyboardInterrupt for an interrupt, or if `dismissed` returns True, and OSError if the record cannot be written.
         """
         try:
             with Interrupts(dismissed) as interrupts:
-                self._train(show, interrupts)
+                self._train(show, interrupts, pruned)
         except KeyboardInterrupt:
             self._end("KILLED", Failure("interrupted"))
             raise
@@ -79,7 +86,7 @@ class Experiment:
         finally:
             self._run.close()
 
-    def _train(self, show: Show, interrupts: Interrupts) -> None:
+    def _train(self, show: Show, interrupts: Interrupts, pruned: Callable[[], bool]) -> None:
         learner, config = self._learner, self._run.config
         resumed = f", from {learner.steps:,} steps" if learner.steps else ""
         self._journal.log(f"training {config.env.id} with seed {config.seed}{resumed}")
@@ -99,6 +106,9 @@ class Experiment:
             if elapsed >= shown + _SECONDS_BETWEEN_SHOWS:
                 shown = elapsed
                 show(learner.progress, rate, metrics.get(names.RETURN_MEAN))
+            if pruned():
+                self._end("PRUNED", Failure("pruned by the search", final=True))
+                return
             before = time.perf_counter()
             if self._multiples() > self._passed:
                 self._passed = self._multiples()

@@ -11,7 +11,7 @@ from pgexp.execution.plan import Job
 from pgexp.execution.policies import describe
 from pgexp.execution.recording import write_record
 from pgexp.execution.resuming import end_of, read_record, settings_of
-from pgexp.execution.trying import try_out
+from pgexp.execution.validation import validate
 from pgexp.execution.work import restore_run
 from pgexp.learning.state import State
 from pgexp.schema import names
@@ -60,7 +60,7 @@ def extend(folder: Path, steps: int | None, episodes: int | None, to: Path, secr
     for run, job, old in zip(runs, jobs, finished, strict=True):
         _copy(old, job, run)
     settings = None if before.sweep is None else settings_of(before, {})
-    write_record(jobs, try_out(configs), to, settings, lambda made: _marked(made, finished, exact))
+    write_record(jobs, validate(configs), to, settings, lambda made: _marked(made, finished, exact))
     for run in runs:
         run.close()
     return exact

@@ -1,4 +1,4 @@
-"""Plans a command: which jobs train together, and what each is called."""
+"""Jobs of a command, and readable names of them."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pgexp.schema.config import RunConfig
-from pgexp.schema.identity import deciding, structure_key
+from pgexp.schema.identity import deciding
 from pgexp.storage.secrets import masked
 
 Value = str | int | float | bool
@@ -21,14 +21,6 @@ class Job:
 
     config: RunConfig
     folder: Path
-
-
-def packs(jobs: Sequence[Job]) -> list[list[int]]:
-    """Return the jobs' indices, grouped by the structure of their programs, in order of first appearance."""
-    grouped: dict[str, list[int]] = defaultdict(list)
-    for index, job in enumerate(jobs):
-        grouped[structure_key(job.config)].append(index)
-    return list(grouped.values())
 
 
 def parameters(config: RunConfig) -> dict[str, Value]:

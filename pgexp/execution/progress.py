@@ -1,7 +1,7 @@
 """Shows how far a command has come: a bar in a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -16,6 +16,7 @@ WORDS: Final[Mapping[RunState, str]] = {
     "running": "running",
     "failed": "failed",
     "killed": "stopped",
+    "pruned": "pruned",
     "waiting": "waiting",
 }
 """What each state is called before people."""
@@ -30,6 +31,7 @@ class ProgressDisplay:
 
     def __init__(self, console: Console, runs: int) -> None:
         self._console = console
+        self._runs = runs
         self._noun = "run" if runs == 1 else f"{runs:,} runs"
         self._lines = not console.is_terminal
         self._next_line = 0.0
@@ -59,18 +61,10 @@ class ProgressDisplay:
         """Clear the bar."""
         self._progress.stop()
 
-    def part(self, number: int, parts: int) -> Callable[[float, float, Sequence[float]], None]:
-        """Return what shows the training of one of equal parts of the command.
-
-        It takes the share of the part that is done, training steps a second, and the runs' latest mean returns.
-        """
-
-        def show(share: float, steps_per_second: float, returns: Sequence[float]) -> None:
-            mean = f"  mean return {written(sum(returns) / len(returns))}" if returns else ""
-            told = f"{steps_per_second:,.0f} steps/s{mean}"
-            self.stage(f"training {self._noun}", (number + share) / parts, told)
-
-        return show
+    def training(self, done: float, steps_per_second: float, return_mean: float | None) -> None:
+        """Show how many runs are done, with a fraction for the one that trains, its speed and its mean return."""
+        mean = "" if return_mean is None else f"  mean return {written(return_mean)}"
+        self.stage(f"training {self._noun}", done / self._runs, f"{steps_per_second:,.0f} steps/s{mean}")
 
     def standing(self, standing: Standing) -> None:
         """Show how the runs of the command stand."""
@@ -80,7 +74,8 @@ class ProgressDisplay:
             told.append(f"{duration(left)} left")
         while not self._lines and told and len(description + "  ".join(told)) + _REST > self._console.width:
             told.pop()  # the bar would be cut anywhere, and the time left lost
-        self.stage(description, standing.share, "  ".join(told))
+        share = standing.share * len(standing.runs) / self._runs  # more runs may follow
+        self.stage(description, share, "  ".join(told))
 
     def stage(self, description: str, share: float, told: str = "") -> None:
         """Show a stage of the command: what it does, the share of it that is done, and what else there is to tell."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from pgexp.execution.plan import Job, names_of, parameters
 from pgexp.execution.reusing import reused
-from pgexp.execution.trying import Trial
+from pgexp.execution.validation import Tags
 from pgexp.schema import names
 from pgexp.schema.config import Option, RunConfig
 from pgexp.schema.errors import ConfigError, Problem
@@ -31,7 +31,7 @@ _STAMP = "2026-11-25 10:15:00"  # with a time like that a sweep's name begins
 
 def write_record(
     jobs: Sequence[Job],
-    trials: Sequence[Trial],
+    tags: Sequence[Tags],
     folder: Path,
     settings: Settings | None,
     marked: Callable[[Record], Record] = lambda made: made,
@@ -45,7 +45,7 @@ def write_record(
     origin = collected(jobs)
     before = record.read(folder) if settings is not None and (folder / RECORD_FILE).exists() else None
     members = () if before is None else before.members
-    made = marked(make_record(jobs, trials, folder, settings, origin, finished, members))
+    made = marked(make_record(jobs, tags, folder, settings, origin, finished, members))
     sweep, files = made.sweep if before is None else before.sweep, SharedFiles()
     left = [job for index, job in enumerate(jobs) if index not in finished]
     for job, run in zip(left, made.runs, strict=True):
@@ -68,18 +68,18 @@ def collected(jobs: Sequence[Job]) -> Provenance:
 
 def make_record(
     jobs: Sequence[Job],
-    trials: Sequence[Trial],
+    tags: Sequence[Tags],
     folder: Path,
     settings: Settings | None,
     origin: Provenance,
     finished: Mapping[int, FinishedRun] = MappingProxyType({}),
     members: Sequence[RunRecord | ReusedRun] = (),
 ) -> Record:
-    """Return the record of a command's jobs, each with what building it told; a sweep has settings.
+    """Return the record of a command's jobs, each with its tags; a sweep has settings.
 
     `members` are the runs that its sweep has already, from which theirs are told apart by name.
     """
-    runs = _runs_of(jobs, trials, folder, members)
+    runs = _runs_of(jobs, tags, folder, members)
     return Record(
         folder=folder,
         sweep=f"{datetime.now():%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}" if settings is not None else None,
@@ -94,7 +94,7 @@ def make_record(
 
 
 def _runs_of(
-    jobs: Sequence[Job], trials: Sequence[Trial], folder: Path, members: Sequence[RunRecord | ReusedRun]
+    jobs: Sequence[Job], tags: Sequence[Tags], folder: Path, members: Sequence[RunRecord | ReusedRun]
 ) -> tuple[RunRecord, ...]:
     params = [parameters(job.config) for job in jobs]
     titles = names_of([*(run.params for run in members), *params])[len(members) :]
@@ -108,9 +108,9 @@ def _runs_of(
             configuration_name=title,
             seed=job.config.seed,
             params=given,
-            tags=trial.tags,
+            tags=own,
         )
-        for job, trial, title, given in zip(jobs, trials, titles, params, strict=True)
+        for job, own, title, given in zip(jobs, tags, titles, params, strict=True)
     )
 
 

@@ -15,7 +15,6 @@ from pgexp.execution.experiment import Experiment
 from pgexp.execution.journal import Journal
 from pgexp.execution.plan import Job, configuration_names
 from pgexp.execution.progress import ProgressDisplay
-from pgexp.execution.work import ShowRuns
 from pgexp.schema.config import RunConfig
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.identity import run_key
@@ -72,15 +71,15 @@ def reproduce(runs: Sequence[RecordedRun], console: Console) -> Iterator[tuple[R
     with tempfile.TemporaryDirectory(prefix="pgexp-") as scratch, ProgressDisplay(console, len(runs)) as display:
         for number, run in enumerate(runs):
             job = Job(run.config, Path(scratch, str(number)))
-            _train(run, job, display.part(number, len(runs)))
+            _train(run, job, display, number)
             yield run, compare(run.numbers, read_numbers(job.folder))
 
 
-def _train(run: RecordedRun, job: Job, show: ShowRuns) -> None:
-    """Train a run without a store, as far as it was recorded. An error that ends it is written to its record."""
+def _train(run: RecordedRun, job: Job, display: ProgressDisplay, number: int) -> None:
+    """Train a run without a store, as far as it was recorded. An error that ends it is written to its folder."""
 
-    def show_run(share: float, rate: float, mean_return: float | None) -> None:
-        show(share, rate, [] if mean_return is None else [mean_return])
+    def show(share: float, rate: float, return_mean: float | None) -> None:
+        display.training(number + share, rate, return_mean)
 
     experiment = Experiment(assemble(job.config), Journal(job.folder))
     last = None if run.numbers.whole else run.numbers.steps
@@ -89,7 +88,7 @@ def _train(run: RecordedRun, job: Job, show: ShowRuns) -> None:
         return last is not None and experiment.steps > last
 
     try:
-        experiment.run(show_run, is_beyond)
+        experiment.run(show, is_beyond)
     except KeyboardInterrupt:
         if not is_beyond():
             raise  # it is the user's

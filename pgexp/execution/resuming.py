@@ -10,13 +10,11 @@ from typing import Any, Final
 from rich.console import Console
 
 from pgexp.execution import commanding
-from pgexp.execution.carrying_out import carry_out
 from pgexp.execution.checkpoints import read_state
-from pgexp.execution.command import at_work, locked
-from pgexp.execution.packing import packed
 from pgexp.execution.plan import Job
 from pgexp.execution.report import Report
-from pgexp.execution.trying import try_out
+from pgexp.execution.training import at_work, locked, train
+from pgexp.execution.validation import validate
 from pgexp.schema.config import RunConfig
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.identity import extended_key, run_key
@@ -62,16 +60,14 @@ def resume(
         jobs = [Job(_config(written, run, secrets, any_code), written.folder_of(run)) for run in left]
         for job in jobs:
             read_state(job.folder, run_key(job.config))  # a damaged one is told now
-        trials = try_out([job.config for job in jobs])
+        validate([job.config for job in jobs])
         tracking = replace(written.tracking, uri=full_uri(written.tracking.uri))
-        going_on = replace(written, tracking=tracking)
+        resumed = replace(written, tracking=tracking)
         if written.sweep is None:
-            return carry_out(jobs, [[0]], going_on, console)
+            return train(jobs, resumed, console)
         chosen = settings_of(written, settings)
         with at_work(chosen.workers) as workers:
-            packs = packed(jobs, [trial.footprint for trial in trials], workers.count, chosen.sweep)
-            indices = [pack.indices for pack in packs]
-            return carry_out(jobs, indices, going_on, console, workers, chosen.sweep.fail_fast)
+            return train(jobs, resumed, console, workers, chosen.sweep.fail_fast)
 
 
 def settings_of(written: Record, changes: Mapping[str, Any]) -> Settings:

@@ -1,18 +1,17 @@
-"""Training of a list of runs, in a worker or in the command's own process."""
+"""Training of runs in a worker or in the command's own process."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
 from pgexp.execution.assembly import Run, assemble
 from pgexp.execution.checkpoints import read_state
-from pgexp.execution.commanding import is_in_command
-from pgexp.execution.experiment import Experiment
+from pgexp.execution.commanding import is_in_command, is_pruned
+from pgexp.execution.experiment import Experiment, Show
 from pgexp.execution.journal import Journal
 from pgexp.execution.orders import Order
 from pgexp.execution.plan import Job
-from pgexp.execution.report import read_result
 from pgexp.learning.evaluator import Outcome
 from pgexp.learning.failure import Failure
 from pgexp.learning.state import State, StateError, restore
@@ -21,59 +20,43 @@ from pgexp.schema.identity import run_key
 from pgexp.storage.locking import held
 from pgexp.storage.syncing import WORKERS_LOCK
 
-_SECONDS_BETWEEN_LOOKS = 0.2  # at whether the command still wants the work
-
-ShowRuns = Callable[[float, float, Sequence[float]], None]
-"""Displays progress: the share of all budgets spent, training steps per second, the runs' latest mean returns."""
+_SECONDS_BETWEEN_CHECKS = 0.2  # of whether the run is to stop
 
 
 def work(order: Order, alone: Callable[[], bool]) -> bool:
-    """Train an order's runs, from where their folders stand, to their ends; return whether they came there.
+    """Train the runs of an order to their ends; return whether all of them ended.
 
-    They did not where the command wants them no more, or `alone` says that it is gone. Raises what is no run's own
-    failure: a full disk.
+    They do not if the command dismissed its workers, or if `alone` returns True: the command is gone. Raises what is
+    not a run's own failure, as of a full disk.
     """
     torch.set_num_threads(1)
-    with held(order.folder / WORKERS_LOCK, wait=True, shared=True):  # who looks holds it for a moment
+    with held(order.folder / WORKERS_LOCK, wait=True, shared=True):  # a process that checks it holds it for a moment
         if alone() or not is_in_command(order.folder, order.token):
-            return False  # it waited for its turn, and another command has taken over meanwhile
+            return False  # another command has taken over while the order waited
+        dismissed = _seldom(lambda: alone() or not is_in_command(order.folder, order.token))
         try:
-            train_runs(order.jobs, lambda share, rate, returns: None, _dismissed(order, alone))
+            for job in order.jobs:
+                train_run(job, lambda share, rate, return_mean: None, dismissed)
         except KeyboardInterrupt:
             return False
     return True
 
 
-def train_runs(
-    jobs: Sequence[Job], show: ShowRuns, dismissed: Callable[[], bool] = lambda: False, fail_fast: bool = False
-) -> dict[int, Outcome]:
-    """Train jobs one after the other, from their last checkpoints; return their final evaluations, by job.
+def train_run(job: Job, show: Show, dismissed: Callable[[], bool] = lambda: False) -> Outcome | None:
+    """Train a run from its last checkpoint; return its final evaluation, if it finished.
 
-    A run's failure is written to its record. Raises KeyboardInterrupt if the training was interrupted or dismissed, and
-    OSError if a record cannot be written.
+    A failure of the run is written to its folder. Raises KeyboardInterrupt if the training was interrupted or
+    dismissed, and OSError if the folder cannot be written to.
     """
-    outcomes: dict[int, Outcome] = {}
-    returns: dict[int, float] = {}
-    for index, job in enumerate(jobs):
-        journal = Journal(job.folder)
-        run = _prepared(job)
-        if isinstance(run, Failure):
-            journal.error(run.traceback)
-            journal.end("FAILED", run.reason)
-        else:
-
-            def show_run(share: float, rate: float, mean_return: float | None, index: int = index) -> None:
-                if mean_return is not None:
-                    returns[index] = mean_return
-                show((index + share) / len(jobs), rate, [*returns.values()])
-
-            experiment = Experiment(run, journal)
-            experiment.run(show_run, dismissed)
-            if experiment.outcome is not None:
-                outcomes[index] = experiment.outcome
-        if fail_fast and index not in outcomes and read_result(job.folder).failure is not None:
-            break
-    return outcomes
+    journal = Journal(job.folder)
+    run = _prepared(job)
+    if isinstance(run, Failure):
+        journal.error(run.traceback)
+        journal.end("FAILED", run.reason)
+        return None
+    experiment = Experiment(run, journal)
+    experiment.run(show, dismissed, _seldom(lambda: is_pruned(job.folder)))
+    return experiment.outcome
 
 
 def _prepared(job: Job) -> Run | Failure:
@@ -103,16 +86,16 @@ def restore_run(run: Run, state: State | None) -> None:
             raise ConfigError([Problem("checkpoint", str(error))]) from error
 
 
-def _dismissed(order: Order, alone: Callable[[], bool]) -> Callable[[], bool]:
-    """Return what tells whether an order is to be left: looked up now and then, since the file may be far away."""
-    looked = 0.0
-    left = False
+def _seldom(check: Callable[[], bool]) -> Callable[[], bool]:
+    """Return a function that is True once `check` was; it checks now and then, since a file may be on a slow disk."""
+    checked = 0.0
+    found = False
 
-    def dismissed() -> bool:
-        nonlocal looked, left
+    def seldom() -> bool:
+        nonlocal checked, found
         now = time.monotonic()
-        if now - looked >= _SECONDS_BETWEEN_LOOKS:
-            looked, left = now, left or alone() or not is_in_command(order.folder, order.token)
-        return left
+        if now - checked >= _SECONDS_BETWEEN_CHECKS:
+            checked, found = now, found or check()
+        return found
 
-    return dismissed
+    return seldom

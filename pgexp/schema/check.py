@@ -9,7 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pgexp.schema.errors import Problem, unknown
 from pgexp.schema.signatures import REQUIRED, Parameter
-from pgexp.schema.types import BOUNDS, SHAPES, Factory
+from pgexp.schema.types import BOUNDS, Factory
 
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
 
@@ -76,7 +76,7 @@ def describe(annotation: Any) -> str:
     """Return what an annotation allows, in words."""
     origin, members = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        bounds = [_bound(mark) for mark in members[1:] if mark != SHAPES]
+        bounds = [_bound(mark) for mark in members[1:]]
         return " ".join([describe(members[0]), " and ".join(bounds)]).strip()
     if origin is Literal:
         return f"one of {', '.join(str(member) for member in members)}"

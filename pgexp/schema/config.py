@@ -1,16 +1,12 @@
-"""A run's config, typed: what Hydra composed, checked once, and never a DictConfig again.
-
-Fields marked SHAPES decide the program's shapes: runs that are equal in all of them can train in one pack. Every other
-field may differ from run to run inside a pack.
-"""
+"""Typed config of a run. It is checked once, when it is made from what Hydra composed."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.signatures import REQUIRED, Parameter, parameters
-from pgexp.schema.types import SHAPES, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pgexp.schema.types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 AUTOMATIC_ENVS = 16  # the most environments of a run whose config sets none
 
@@ -99,18 +95,18 @@ class RunConfig:
     """Everything a run is."""
 
     seed: NonNegativeInt
-    dtype: Annotated[Literal["float32", "float64"], SHAPES]
+    dtype: Literal["float32", "float64"]
     diagnostics: Literal["full", "light", "off"]
     budget: Budget
-    env: Annotated[Env, SHAPES]
-    network: Annotated[Option, SHAPES]
-    head: Annotated[Option, SHAPES]
+    env: Env
+    network: Option
+    head: Option
     optimizer: Option
     schedule: Option
     baseline: Option
     algorithm: Option
-    batch: Annotated[Batch, SHAPES]
-    evaluation: Annotated[Evaluation, SHAPES]
+    batch: Batch
+    evaluation: Evaluation
     tracking: Tracking
     registry: Registry
     checkpoint: Checkpoint
@@ -139,12 +135,6 @@ def parameters_of(section: type) -> dict[str, Parameter]:
         default = item.default_factory() if item.default_factory is not MISSING else item.default
         found[item.name] = Parameter(hints[item.name], REQUIRED if default is MISSING else default)
     return found
-
-
-def shaping_fields() -> tuple[str, ...]:
-    """Return the names of the fields in which the runs of a pack are equal."""
-    hints = get_type_hints(RunConfig, include_extras=True)
-    return tuple(name for name, hint in hints.items() if SHAPES in getattr(hint, "__metadata__", ()))
 
 
 def require_consistent(config: RunConfig) -> None:

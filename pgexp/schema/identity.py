@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
-from pgexp.schema.config import Option, RunConfig, shaping_fields
+from pgexp.schema.config import Option, RunConfig
 
 
 def plain(value: Any) -> Any:
@@ -56,12 +56,6 @@ def configuration_key(config: RunConfig) -> str:
     fields = deciding(config)
     del fields["seed"]
     return _digest(fields)
-
-
-def structure_key(config: RunConfig) -> str:
-    """Return the key in which the runs of a pack are equal."""
-    fields = deciding(config)
-    return _digest({name: fields[name] for name in shaping_fields()} | {"shared": config.shared})
 
 
 def extended_key(key: str, longer: str) -> str:

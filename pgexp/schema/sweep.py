@@ -1,4 +1,4 @@
-"""How a sweep is carried out: its objective, how its runs are packed, what works on them. It decides no number."""
+"""Settings of a sweep: its objective, its workers, what it prunes. They decide no number of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,6 @@ from pgexp.schema.config import Option, parameters_of
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.schema.names import FINAL_RETURN
 from pgexp.schema.parse import parse_option
-from pgexp.schema.types import PositiveFloat, PositiveInt
 
 OF_SWEEPS: Final = ("sweep", "workers")  # a config's keys that are read here
 
@@ -29,15 +28,14 @@ class Sweep:
     dry_run: bool = False
     rerun: bool = False
     fail_fast: bool = False
-    max_runs_per_pack: PositiveInt | Literal["auto"] = "auto"
-    memory: PositiveFloat | Literal["auto"] = "auto"  # GiB, of all packs that train at once
+    pruner: Literal["none", "median", "successive_halving"] = "none"
     selected_from: str | None = None  # the sweep by whose seeds this one's configurations were chosen
     objective: Objective = field(default_factory=Objective)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A sweep's settings, and the workers that its packs are given to."""
+    """A sweep's settings, and the workers that train its runs."""
 
     sweep: Sweep
     workers: Option

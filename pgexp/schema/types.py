@@ -18,9 +18,6 @@ Fraction = Annotated[float, Ge(0), Le(1)]
 # A nested option: a mapping with its own `_target_`. The constructor is handed a callable that builds it.
 Factory = Callable[..., Any]
 
-# A field so marked shapes the program: runs that differ in it can't train in one pack. All others may differ.
-SHAPES = "shapes the program"
-
 BOUNDS: dict[type, tuple[str, str]] = {
     Gt: ("gt", "greater than"),
     Ge: ("ge", "at least"),

@@ -14,9 +14,9 @@ from pgexp.storage.record import Record, ReusedRun
 from pgexp.storage.spool import End, Item, Row
 from pgexp.storage.tailing import SpoolTail
 
-RunState = Literal["waiting", "running", "finished", "failed", "killed"]
+RunState = Literal["waiting", "running", "finished", "failed", "killed", "pruned"]
 
-_ENDED: dict[str, RunState] = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed"}
+_ENDED: dict[str, RunState] = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed", "PRUNED": "pruned"}
 _LONGEST = 300.0  # seconds without a row after which, ten usual updates on top, a run does not train now
 
 
@@ -94,6 +94,11 @@ class Following:
     def __init__(self, record: Record) -> None:
         """Take a written record; nothing is read yet."""
         self._runs = [_Run(record.folder_of(run) / names.ROWS_FILE) for run in record.runs]
+        self._reused = [_reused(run) for run in record.reused]
+
+    def extend(self, record: Record) -> None:
+        """Follow the runs, too, that were added to the record."""
+        self._runs += [_Run(record.folder_of(run) / names.ROWS_FILE) for run in record.runs[len(self._runs) :]]
         self._reused = [_reused(run) for run in record.reused]
 
     def look(self) -> Standing:

@@ -71,7 +71,7 @@ class Record:
     tracking: Tracking
     runs: tuple[RunRecord, ...]
     tags: dict[str, str]  # of every MLflow run of the record
-    settings: dict[str, Any] | None = None  # a sweep's: how it is packed, and what works on it
+    settings: dict[str, Any] | None = None  # of a sweep: its `sweep` and `workers` keys
     reused: tuple[ReusedRun, ...] = ()  # older records do not say; a sweep may be made of these alone
 
     def __post_init__(self) -> None:

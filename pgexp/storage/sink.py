@@ -43,22 +43,23 @@ class SinkState:
 class SinkProcess:
     """A sink's process, seen from its parent."""
 
-    def __init__(self, folder: Path, uri: str) -> None:
+    def __init__(self, folder: Path, uri: str, growing: bool) -> None:
         """Start a sink, as `start` does."""
         self._folder = folder
+        self._growing = growing
         self._uri = uri
         self._restarts = _RESTARTS
         self._state = SinkState("opening")
         self._process = self._started()
 
     @classmethod
-    def start(cls, folder: Path, uri: str = "") -> "SinkProcess":
+    def start(cls, folder: Path, uri: str = "", growing: bool = False) -> "SinkProcess":
         """Start a sink on a record's folder, in a session of its own: Ctrl-C is for the training process.
 
         It needs the store's address, if that has a password: the record has it masked. A run that goes on after an end
         must have said so in its spool before, or the sink takes it for ended.
         """
-        return cls(folder, uri)
+        return cls(folder, uri, growing)
 
     def state(self) -> SinkState:
         """Return the latest state at once."""

@@ -17,9 +17,9 @@ from typing import Any, Literal
 from pgexp.storage.files import naming
 from pgexp.storage.secrets import mask_uri
 
-Status = Literal["FINISHED", "KILLED", "FAILED"]
+Status = Literal["FINISHED", "KILLED", "FAILED", "PRUNED"]
 
-_STATUSES: tuple[Status, ...] = ("FINISHED", "KILLED", "FAILED")
+_STATUSES: tuple[Status, ...] = ("FINISHED", "KILLED", "FAILED", "PRUNED")
 _LARGEST = 2**63 - 1  # what a column of a table holds
 _NAMED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # JSON has no such numbers
 

@@ -12,7 +12,7 @@ from pgexp.storage.locking import BlockedError, blocked, held
 from pgexp.storage.record import Record, read
 
 TRAINING_LOCK: Final = ".lock"  # of a record's folder and of its runs': held by the command that trains them
-WORKERS_LOCK: Final = ".workers.lock"  # of a record's folder: shared by the processes that train its packs
+WORKERS_LOCK: Final = ".workers.lock"  # of a record's folder: shared by the processes that train its runs
 
 _PAUSES = (1.0, 4.0)  # seconds before the second try of a store that fails, and the third
 

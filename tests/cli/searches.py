@@ -1,6 +1,7 @@
-"""Searches without a training: a launcher whose jobs come to a closed form of what they are given."""
+"""Searches without training: the score of a run is a closed form of its overrides."""
 
 import copy
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,13 +12,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from optuna.study import Study
+from rich.console import Console
 
-from pgexp.cli.searching.start import carried_out, prepared
+from pgexp.cli.searching.running import Search
+from pgexp.cli.searching.start import begin, plain, prepared
 from tests.conftest import CONF
 
 Values = Mapping[str, Any]
@@ -41,22 +41,50 @@ def quadratic(values: Values) -> float:
     return (values["x"] - 3.0) ** 2 + values.get("seed", 0)
 
 
-class Calculator(Launcher):
-    """Comes to each job's score at once; remembers what it was asked to launch, and the number of each first job."""
+class Calculator:
+    """A trainer that returns each run's score at once; it remembers the runs of each trial.
 
-    def __init__(self, score: Score = quadratic) -> None:
+    Up to `places` runs train at once, and end in the order in which they began.
+    """
+
+    def __init__(self, score: Score = quadratic, places: int = 1) -> None:
         self.score = score
+        self.places = places
         self.calls: list[list[Values]] = []
-        self.first: list[int] = []
+        self.pruned: list[int] = []
+        self.expected = 0
+        self.has_failed = False
+        self._waiting: list[int] = []
+        self._look: Callable[[], None] = lambda: None
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        raise NotImplementedError
+    def begin(self, runs: int, look: Callable[[], None]) -> None:
+        self.expected, self._look = runs, look
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        jobs = [read(overrides) for overrides in job_overrides]
-        self.calls.append(jobs)
-        self.first.append(initial_job_idx)
-        return [JobReturn(status=JobStatus.COMPLETED, _return_value=self.score(job)) for job in jobs]
+    @property
+    def needs_more(self) -> bool:
+        return len(self._waiting) < self.places
+
+    def start(self, jobs: Sequence[Sequence[str]]) -> Sequence[int]:
+        first = len(self.jobs)
+        self.calls.append([read(overrides) for overrides in jobs])
+        numbers = range(first, len(self.jobs))
+        self._waiting += numbers
+        return numbers
+
+    def advance(self) -> Mapping[int, float | None]:
+        self._look()
+        if not self._waiting:
+            return {}
+        run = self._waiting.pop(0)
+        score = self.score(self.jobs[run])
+        self.has_failed |= score is None
+        return {run: score}
+
+    def evaluations(self, run: int) -> Mapping[int, float] | None:
+        return {}
+
+    def prune(self, runs: Sequence[int]) -> None:
+        self.pruned += runs
 
     @property
     def jobs(self) -> list[Values]:
@@ -69,21 +97,32 @@ def read(overrides: Sequence[str]) -> Values:
     return {override.key_or_group: override.value() for override in parsed}
 
 
-def searched(folder: Path, *words: str, launcher: Calculator | None = None, keep: bool = False) -> Calculator:
+def searched(folder: Path, *words: str, trainer: Calculator | None = None, keep: bool = False) -> Calculator:
     """Search as `pgexp -m hydra/sweeper=optuna ...` does in that sweep's folder.
 
-    The study is in memory, unless it is to be kept, or a word says where it is.
+    The study is in memory, unless it is to be kept, or a word names its storage.
     """
+    used = trainer or Calculator()
+    found, config = _prepared(folder, words, keep)
+    begin(found, config)
+    console = Console(file=sys.stdout, width=1000, highlight=False)
+    found.run(used, plain(config, resolve=False), ["-m", *words], console)
+    return used
+
+
+def first_trial(folder: Path, *words: str) -> tuple[list[list[str]], int]:
+    """Return the overrides of the first trial's runs, and the number of trials, as a dry run has them."""
+    return _prepared(folder, words, keep=True)[0].first()
+
+
+def _prepared(folder: Path, words: Sequence[str], keep: bool) -> tuple[Search, DictConfig]:
     storage = [word.removeprefix(STORAGE) for word in words if word.startswith(STORAGE)]
     settings = [word for word in words if word.startswith(COMPOSED) and not word.startswith(STORAGE)]
     composed, loader = _composed(tuple(settings))
     config = copy.deepcopy(composed)
     config.hydra.sweep.dir = str(folder)
     config.hydra.sweeper.storage = [None if keep else "sqlite:///:memory:", *storage][-1]
-    used = launcher or Calculator()
-    found = prepared(config, loader, used, [word for word in words if not word.startswith(ASIDE)])
-    carried_out(found, config, ["-m", *words])
-    return used
+    return prepared(config, loader, [word for word in words if not word.startswith(ASIDE)]), config
 
 
 @cache

@@ -60,14 +60,14 @@ def test_every_kind_of_override_is_kept_but_for_what_is_the_fresh_sweeps_own() -
         "~env.wrappers",
         "network.widths=[8,8]",
         "sweep.rerun=true",
-        "sweep.memory=2",
+        "sweep.fail_fast=true",
     )
     kept = grid_of(Composition((), overrides), {"tracking.uri": "sqlite:////a b/mlflow.db"})
     assert kept.words == [
         "+env.kwargs.x=1",
         "~env.wrappers",
         "network.widths=[8,8]",
-        "sweep.memory=2",
+        "sweep.fail_fast=true",
         "tracking.uri='sqlite:////a b/mlflow.db'",
     ]
 

@@ -63,7 +63,7 @@ def test_the_defaults_are_listed_with_where_they_go(light: Server, tmp_path: Pat
     lines = told(light, tmp_path, "--info", "defaults", "baseline=mean").splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in lines]
     assert ["baseline/mean", "baseline"] in rows
-    assert ["hydra/launcher/packed", "hydra.launcher"] in rows
+    assert ["hydra/launcher/queue", "hydra.launcher"] in rows
 
 
 def test_completion_offers_groups_and_keys(light: Server, tmp_path: Path) -> None:

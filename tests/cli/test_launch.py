@@ -17,10 +17,10 @@ from rich.console import Console
 from hydra_plugins.pgexp_grid import GridSweeper
 from pgexp.cli import keep
 from pgexp.cli.sweep import launch
-from pgexp.execution import command
-from pgexp.execution.command import Known
+from pgexp.execution import training
 from pgexp.execution.plan import Job
 from pgexp.execution.report import Report, Result
+from pgexp.execution.training import Known
 from pgexp.schema.errors import ConfigError
 from pgexp.schema.sweep import Settings
 from pgexp.storage.record import Record, Tracking
@@ -44,7 +44,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Sequence[Job], Path]]
         tracking = Tracking("sqlite:///nowhere.db", "pgexp", 1)
         return Report(results, Record(folder, "sweep", "a sweep", "pgexp", tracking, (), {}), SinkState("done"))
 
-    monkeypatch.setattr(command, "train_sweep", train_sweep)
+    monkeypatch.setattr(training, "train_sweep", train_sweep)
     return handed
 
 

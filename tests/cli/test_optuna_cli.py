@@ -48,7 +48,7 @@ MISTAKES = {
 
 @pytest.fixture(scope="module")
 def found(workplace: Callable[[], Path], ready: Server) -> Done:
-    """A search of three trials with two seeds each, in one generation."""
+    """A search of three trials with two seeds each."""
     folder = workplace()
     return Done(folder, ready.run(folder, *SEARCH, "hydra.sweeper.trials=3"))
 
@@ -63,10 +63,11 @@ def said(answer: Answer, start: str) -> list[str]:
     return [line for line in answer.out.splitlines() if line.startswith(start)]
 
 
-def test_a_search_ends_well_and_tells_each_generation_and_the_best(found: Done) -> None:
+def test_a_search_ends_well_and_prints_each_trial_and_the_best(found: Done) -> None:
     assert (found.answer.code, found.answer.err) == (0, "")
-    (line,) = said(found.answer, "search ")
-    assert line.startswith("search  3 of 3 trials done; best so far ")
+    lines = said(found.answer, "search ")
+    assert [line.partition(";")[0] for line in lines] == [f"search  {done} of 3 trials done" for done in (1, 2, 3)]
+    assert "; best so far " in lines[-1]
     assert said(found.answer, "trial  final/return_mean  runs  optimizer.lr  baseline")
 
 
@@ -92,15 +93,25 @@ def test_its_runs_stand_in_one_sweep(found: Done) -> None:
     assert [run.data.tags["pgexp.role"] for run in found.store.runs.values()].count("run") == 6
 
 
-@pytest.mark.slow
-def test_all_generations_stand_in_one_record(workplace: Callable[[], Path], ready: Server) -> None:
-    folder = workplace()
-    words = ("hydra.sweeper.trials=3", "hydra.sweeper.generation=2")
-    done = Done(folder, ready.run(folder, *SEARCH, *words))
-    assert done.answer.code == 0
-    runs = json.loads((done.output / "record.json").read_text())["runs"]
+def test_its_runs_are_in_one_record(found: Done) -> None:
+    runs = json.loads((found.output / "record.json").read_text())["runs"]
     assert sorted(run["folder"] for run in runs) == ["0", "1", "2", "3", "4", "5"]
-    assert len(said(done.answer, "search ")) == 2
+
+
+@pytest.mark.slow
+def test_a_pruned_run_has_a_status_of_its_own_and_no_result(workplace: Callable[[], Path], ready: Server) -> None:
+    """The learning rates 1e-9 learn nothing. The sixth trial is the first that the median of five others can prune."""
+    folder = workplace()
+    rates = "optimizer.lr=0.03,0.031,0.032,0.033,0.034,1e-9"
+    words = ("hydra.sweeper.sampler=grid", "hydra.sweeper.trials=6", "sweep.pruner=median", "workers.processes=1")
+    long = ("budget.steps=30_000", "evaluation.every=1_000", "evaluation.episodes=3", "baseline=mean")
+    done = Done(folder, ready.run(folder, "-m", "hydra/sweeper=optuna", rates, "seed=1", *words, *long))
+    assert done.answer.code == 0
+    assert "5 of 6 runs done, 1 pruned" in done.answer.out
+    assert [trial.state.name for trial in study_of(done.output).trials] == ["COMPLETE"] * 5 + ["PRUNED"]
+    assert "1e-09" not in said(done.answer, "search  6")[0].partition("best")[2]
+    last = json.loads((done.job(5) / "rows.jsonl").read_text().splitlines()[-1])
+    assert (last["end"], last["complete"]) == ("PRUNED", True)
 
 
 def test_an_experiment_s_file_may_say_what_is_searched(own: Path, ready: Server) -> None:
@@ -136,4 +147,4 @@ def test_without_optuna_it_is_told_how_it_is_installed(light: Server, tmp_path: 
 def test_its_settings_are_shown_with_hydra_s(light: Server, tmp_path: Path) -> None:
     answer = light.run(tmp_path, "hydra/sweeper=optuna", "--cfg", "hydra")
     settings = yaml.safe_load(answer.out)["hydra"]["sweeper"]
-    assert (settings["sampler"], settings["trials"], settings["generation"]) == ("tpe", 40, 10)
+    assert (settings["sampler"], settings["trials"]) == ("tpe", 40)

@@ -1,8 +1,8 @@
-"""A search over a closed form: what is launched, what Optuna is told, and what the user is."""
+"""A search over a closed form: which runs are trained, what Optuna is told, and what is printed."""
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import yaml
 from optuna.trial import TrialState
 
 from pgexp.schema.errors import ConfigError
-from tests.cli.searches import Calculator, Values, quadratic, searched, study_of
+from tests.cli.searches import Calculator, Values, first_trial, quadratic, read, searched, study_of
 from tests.tiers import tiered
 
 LOWEST = "sweep.objective.direction=minimize"
@@ -22,7 +22,7 @@ def of(search: Calculator, key: str = "x") -> list[object]:
 
 
 def failing(*numbers: int) -> Calculator:
-    """Return a launcher, the jobs of which with such numbers fail."""
+    """Return a trainer, the runs of which with such numbers fail."""
     count = iter(range(10**6))
     return Calculator(lambda values: None if next(count) in numbers else quadratic(values))
 
@@ -33,16 +33,47 @@ def refusal(folder: Path, *words: str) -> Sequence[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_generations_are_launched_one_after_another_and_the_last_is_what_is_left(tmp_path: Path) -> None:
-    search = searched(tmp_path, X, "seed=0,1", "hydra.sweeper.trials=7", "hydra.sweeper.generation=3")
-    assert [len(call) for call in search.calls] == [6, 6, 2]
-    assert search.first == [0, 6, 12]
+def test_trials_are_asked_for_one_by_one(tmp_path: Path) -> None:
+    search = searched(tmp_path, X, "seed=0,1", "hydra.sweeper.trials=3")
+    assert [len(call) for call in search.calls] == [2, 2, 2]
+    assert search.expected == 6
+
+
+@pytest.mark.parametrize(("places", "together"), [(1, 1), (2, 1), (3, 2), (5, 3)])
+def test_a_trial_is_asked_for_when_fewer_runs_wait_or_train_than_there_are_places(
+    tmp_path: Path, places: int, together: int
+) -> None:
+    """Trials of two runs: three places are filled by two trials, before any of them has ended."""
+
+    class Watched(Calculator):
+        def advance(self) -> Mapping[int, float | None]:
+            started.append(len(self.calls))
+            return super().advance()
+
+    started: list[int] = []
+    searched(tmp_path, X, "seed=0,1", "hydra.sweeper.trials=6", trainer=Watched(places=places))
+    assert started[0] == together
+
+
+def test_the_slowest_run_holds_up_no_other_trial(tmp_path: Path) -> None:
+    """With two places, the second trial's runs and all after it end while the first trial's run trains."""
+
+    class Slow(Calculator):
+        def advance(self) -> Mapping[int, float | None]:
+            if self._waiting[0] == 0 and len(self._waiting) > 1:
+                self._waiting.append(self._waiting.pop(0))
+            return super().advance()
+
+    searched(tmp_path, X, "hydra.sweeper.trials=5", trainer=Slow(places=2), keep=True)
+    trials = study_of(tmp_path).trials
+    ends = [trial.datetime_complete for trial in trials]
+    assert ends.index(max(ends)) == 0
+    assert all(trial.state == TrialState.COMPLETE for trial in trials)
 
 
 @pytest.mark.slow
-def test_there_are_forty_trials_of_ten_at_once_unless_it_is_said(tmp_path: Path) -> None:
-    search = searched(tmp_path, "x=range(100)", "hydra.sweeper.sampler=random")
-    assert [len(call) for call in search.calls] == [10, 10, 10, 10]
+def test_there_are_forty_trials_by_default(tmp_path: Path) -> None:
+    assert len(searched(tmp_path, "x=range(100)", "hydra.sweeper.sampler=random").calls) == 40
 
 
 def test_each_trial_runs_on_each_seed_and_its_value_is_their_mean(tmp_path: Path) -> None:
@@ -73,7 +104,7 @@ def test_the_best_is_the_least_or_the_greatest_as_the_objective_says(
 
 @pytest.mark.slow
 def test_tpe_comes_nearer_than_chance(tmp_path: Path) -> None:
-    words = (X, LOWEST, "hydra.sweeper.trials=40", "hydra.sweeper.generation=5")
+    words = (X, LOWEST, "hydra.sweeper.trials=40")
     found = {}
     for sampler in ("tpe", "random"):
         search = searched(tmp_path / sampler, *words, f"hydra.sweeper.sampler={sampler}")
@@ -84,13 +115,13 @@ def test_tpe_comes_nearer_than_chance(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "sampler", tiered(["tpe", "random", "gp", "qmc", "cmaes"], lambda name: name in ("tpe", "cmaes"))
 )
-def test_every_sampler_searches_numbers_and_choices_and_no_generation_is_of_equal_points(
+def test_every_sampler_searches_numbers_and_choices_and_trials_that_train_at_once_differ(
     tmp_path: Path, sampler: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = (X, "n=range(1,9)", "k=a,b", LOWEST, f"hydra.sweeper.sampler={sampler}", "hydra.sweeper.generation=6")
-    search = searched(tmp_path, *words, "hydra.sweeper.trials=18")
+    words = (X, "n=range(1,9)", "k=a,b", LOWEST, f"hydra.sweeper.sampler={sampler}", "hydra.sweeper.trials=18")
+    search = searched(tmp_path, *words, trainer=Calculator(places=6))
     assert all(0 <= job["x"] <= 10 and job["n"] in range(1, 9) and job["k"] in ("a", "b") for job in search.jobs)
-    assert [len({job["x"] for job in call}) for call in search.calls] == [6, 6, 6]
+    assert len({job["x"] for job in search.jobs}) == 18
     assert capfd.readouterr().err == ""
 
 
@@ -103,9 +134,8 @@ def test_an_equal_seed_suggests_the_same_again_and_another_does_not(tmp_path: Pa
 
 
 def test_a_grid_is_every_point_once(tmp_path: Path) -> None:
-    search = searched(tmp_path, "x=range(3)", "k=a,b", "hydra.sweeper.sampler=grid", "hydra.sweeper.generation=4")
+    search = searched(tmp_path, "x=range(3)", "k=a,b", "hydra.sweeper.sampler=grid")
     assert [(job["x"], job["k"]) for job in search.jobs] == [(x, k) for x in range(3) for k in "ab"]
-    assert [len(call) for call in search.calls] == [4, 2]
 
 
 def test_a_grid_ends_with_the_trials_that_are_wanted(tmp_path: Path) -> None:
@@ -121,27 +151,31 @@ def test_where_nothing_is_searched_there_is_one_trial(tmp_path: Path) -> None:
 def test_a_trial_of_which_a_run_failed_has_failed_and_the_search_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    launcher = failing(3)  # the second seed of the second trial
-    words = (X, "seed=0,1", "hydra.sweeper.trials=4", "hydra.sweeper.generation=2")
-    searched(tmp_path, *words, launcher=launcher, keep=True)
+    trainer = failing(3)  # the second seed of the second trial
+    searched(tmp_path, X, "seed=0,1", "hydra.sweeper.trials=4", trainer=trainer, keep=True)
     states = [trial.state for trial in study_of(tmp_path).trials]
     assert states == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("search ")]
     assert [line.partition(";")[0] for line in lines] == [
+        "search  1 of 4 trials done",
         "search  2 of 4 trials done, 1 failed",
+        "search  3 of 4 trials done, 1 failed",
         "search  4 of 4 trials done, 1 failed",
     ]
 
 
 @pytest.mark.parametrize("score", tiered([math.nan, math.inf, -math.inf], math.isnan))
 def test_a_score_that_is_no_number_is_a_failure(tmp_path: Path, score: float) -> None:
-    searched(tmp_path, X, "hydra.sweeper.trials=2", launcher=Calculator(lambda _: score), keep=True)
+    searched(tmp_path, X, "hydra.sweeper.trials=2", trainer=Calculator(lambda _: score), keep=True)
     assert [trial.state for trial in study_of(tmp_path).trials] == [TrialState.FAIL] * 2
 
 
 def test_where_every_trial_failed_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    searched(tmp_path, X, "hydra.sweeper.trials=2", launcher=Calculator(lambda _: None))
-    assert capsys.readouterr().out.splitlines()[-1] == "No trial has a value: in each of them a run failed."
+    searched(tmp_path, X, "hydra.sweeper.trials=2", trainer=Calculator(lambda _: None))
+    assert (
+        capsys.readouterr().out.splitlines()[-1]
+        == "No trial has a value: in each of them a run failed, or it was pruned."
+    )
     assert not (tmp_path / "optimization_results.yaml").exists()
 
 
@@ -178,17 +212,15 @@ def test_the_place_of_the_study_is_told_first_and_its_password_never(
     searched(tmp_path, X, "hydra.sweeper.trials=1", keep=True)
     first = capsys.readouterr().out.splitlines()[0]
     assert first.startswith("study   pgexp-")
-    assert first.endswith(f"the same command goes on with it, hydra.sweeper.storage={tmp_path}/study.db added")
+    assert first.endswith(f"the same command continues it with hydra.sweeper.storage={tmp_path}/study.db added")
     told = refusal(tmp_path, "hydra.sweeper.storage=mariner://me:swordfish@host/db")
     assert "swordfish" not in "".join(told)
 
 
-def test_a_dry_run_asks_for_a_generation_and_keeps_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    search = searched(tmp_path, X, "sweep.dry_run=true", "hydra.sweeper.generation=3", keep=True)
-    assert [len(call) for call in search.calls] == [3]
-    assert {path.name for path in tmp_path.iterdir()} == {"multirun.yaml"}
-    assert len(capsys.readouterr().out.splitlines()) == 1
-    assert search.calls[0] == searched(tmp_path / "wet", X, "hydra.sweeper.generation=3").calls[0]
+def test_a_dry_run_asks_for_the_first_trial_and_keeps_nothing(tmp_path: Path) -> None:
+    jobs, trials = first_trial(tmp_path, X, "seed=0,1", "hydra.sweeper.trials=7")
+    assert ([*map(read, jobs)], trials) == (searched(tmp_path, X, "seed=0,1", "hydra.sweeper.trials=7").calls[0], 7)
+    assert not (tmp_path / "study.db").exists()
 
 
 def test_hydra_s_file_of_the_sweep_is_written(tmp_path: Path) -> None:
@@ -201,10 +233,7 @@ def test_hydra_s_file_of_the_sweep_is_written(tmp_path: Path) -> None:
     ("word", "said"),
     [
         ("hydra.sweeper.trials=0", "hydra.sweeper.trials: given 0; must be a whole number greater than 0"),
-        (
-            "hydra.sweeper.generation=many",
-            "hydra.sweeper.generation: given 'many'; must be a whole number greater than 0",
-        ),
+        ("hydra.sweeper.trials=many", "hydra.sweeper.trials: given 'many'; must be a whole number greater than 0"),
         ("hydra.sweeper.seed=-1", "hydra.sweeper.seed: given -1; must be a whole number at least 0"),
         (
             "hydra.sweeper.sampler=tpee",
@@ -254,10 +283,10 @@ def test_a_sampler_is_given_its_arguments(tmp_path: Path) -> None:
     def far(values: Values) -> float:
         return abs(values["x"] - 3)
 
-    words = (X, LOWEST, "hydra.sweeper.trials=12", "hydra.sweeper.generation=1")
+    words = (X, LOWEST, "hydra.sweeper.trials=12")
     runs = [
         searched(tmp_path / str(n), *words, f"+hydra.sweeper.sampler_kwargs.n_startup_trials={n}",
-                 launcher=Calculator(far))
+                 trainer=Calculator(far))
         for n in (2, 12)
     ]  # fmt: skip
     assert of(runs[0])[:2] == of(runs[1])[:2]

@@ -101,7 +101,7 @@ def test_what_is_asked_for_or_differs_is_trained(again: Called, arguments: tuple
 def test_a_store_that_cannot_be_asked_is_told_and_all_is_trained(again: Called) -> None:
     answer, record = again("baseline=mean", "seed=1", LOOKS, "tracking.uri=http://127.0.0.1:9")  # nobody listens
     assert answer.code == 0
-    assert answer.out.startswith("which runs have finished before is not known, so all are trained: ")
+    assert answer.out.startswith("all runs are trained, because finished runs could not be looked up: ")
     assert seeds(record) == ([1], [])
 
 
@@ -110,7 +110,7 @@ def test_a_plan_is_of_what_is_left(folder: Path, ready: Server) -> None:
     words = ("-m", *SHORT, "baseline=mean", "seed=1,2,7", LOOKS, "sweep.dry_run=true", "hydra.sweep.dir=plan")
     answer = ready.run(folder, *words)
     assert (answer.code, answer.err) == (0, "")
-    assert "1 runs in 1 packs" in answer.out
+    assert "1 runs, 200 steps, 1 at once" in answer.out
     assert not (folder / "plan").exists()
 
 

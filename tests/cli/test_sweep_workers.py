@@ -79,7 +79,6 @@ def test_the_first_failure_ends_a_sweep_with_fail_fast(sweep: Sweep) -> None:
         "+env.kwargs.deed='pay NaN'",
         LATE,
         "sweep.fail_fast=true",
-        "sweep.max_runs_per_pack=1",
         "budget.steps=100_000",
     )
     assert done.answer.code == 1

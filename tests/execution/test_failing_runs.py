@@ -1,5 +1,6 @@
 """Records of runs that fail, and of the runs trained before and after them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 from pgexp.execution.checkpoints import read_state
 from pgexp.execution.journal import Journal
 from pgexp.execution.plan import Job
-from pgexp.execution.work import train_runs
+from pgexp.execution.work import train_run
+from pgexp.learning.evaluator import Outcome
 from pgexp.schema.config import Option, RunConfig
 from pgexp.schema.identity import run_key
 from pgexp.storage.spool import End, SpoolReader
@@ -28,6 +30,12 @@ def results(folder: Path) -> list[bytes]:
     """Return the part of a run's record that depends on its identity alone."""
     write_tables(folder)
     return [(folder / name).read_bytes() for name in ("metrics.parquet", "policy/policy.safetensors")]
+
+
+def train(jobs: Sequence[Job]) -> dict[int, Outcome]:
+    """Train jobs one after the other; return the final evaluations of those that finished."""
+    outcomes = {number: train_run(job, lambda share, rate, return_mean: None) for number, job in enumerate(jobs)}
+    return {number: outcome for number, outcome in outcomes.items() if outcome is not None}
 
 
 def failed(experiment: Train, config: RunConfig) -> Trained:
@@ -183,8 +191,8 @@ class TestOtherRuns:
             "assembly": replace(good, head=Option("tests.execution.own.mine.Unrelated", {})),
         }[kind]
         with_bad, without = self.jobs(bad, good, tmp_path / "with"), self.jobs(bad, good, tmp_path / "without")
-        outcomes = train_runs(with_bad, lambda share, rate, returns: None)
-        expected = train_runs([without[0], without[2]], lambda share, rate, returns: None)
+        outcomes = train(with_bad)
+        expected = train([without[0], without[2]])
         assert outcomes.keys() == {0, 2}
         assert [repr(outcomes[index]) for index in (0, 2)] == [repr(expected[index]) for index in (0, 1)]
         for index in (0, 2):
@@ -194,16 +202,10 @@ class TestOtherRuns:
         assert isinstance(end, End)
         assert (end.status, end.complete) == ("FAILED", False)
 
-    def test_fail_fast_leaves_the_later_ones_untouched(self, configured: Compose, tmp_path: Path) -> None:
-        good = sound(configured, *MODES["episodes"])
-        jobs = self.jobs(moody(good), good, tmp_path)
-        assert train_runs(jobs, lambda share, rate, returns: None, fail_fast=True).keys() == {0}
-        assert [job.folder.exists() for job in jobs] == [True, True, False]
-
     def test_all_may_fail(self, configured: Compose, tmp_path: Path) -> None:
         config = moody(sound(configured, *MODES["episodes"]))
         jobs = self.jobs(config, config, tmp_path)
-        assert train_runs(jobs, lambda share, rate, returns: None) == {}
+        assert train(jobs) == {}
         ends = [SpoolReader(job.folder / "rows.jsonl").read()[-1] for job in jobs]
         assert [(end.status, end.reason) for end in ends if isinstance(end, End)] == [
             ("FAILED", "LookupError: no mood left")
@@ -214,7 +216,7 @@ class TestOtherRuns:
         config = clock("budget.steps=48", "+env.kwargs.deed=SIGINT", f"+env.kwargs.when={when}")
         failing, stopped = Job(moody(config), tmp_path / "0"), Job(at(config, 2), tmp_path / "1")
         with pytest.raises(KeyboardInterrupt):
-            train_runs([failing, stopped, Job(at(config, 3), tmp_path / "2")], lambda share, rate, returns: None)
+            train([failing, stopped, Job(at(config, 3), tmp_path / "2")])
         ends = [SpoolReader(job.folder / "rows.jsonl").read()[-1] for job in (failing, stopped)]
         assert [(end.status, end.reason) for end in ends if isinstance(end, End)] == [
             ("FAILED", "LookupError: no mood left"),

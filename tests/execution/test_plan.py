@@ -2,70 +2,20 @@
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-from pgexp.execution.plan import Job, configuration_names, packs, parameters
+from pgexp.execution.plan import configuration_names, parameters
 from pgexp.schema.config import RunConfig
 from tests.conftest import Compose
 
 Composed = Callable[[str], RunConfig]
-
-SHAPING = [
-    "env=acrobot",
-    "env.num_envs=4",
-    "env.max_episode_steps=100",
-    "network=linear",
-    "network.widths=[32,16]",
-    "network.activation=tanh",
-    "dtype=float64",
-    "algorithm.batch.episodes=16",
-    "evaluation.every=500",
-    "evaluation.final_episodes=3",
-]
-DIFFERING_WITHIN = [
-    "seed=1",
-    "budget.steps=100",
-    "optimizer=sgd",
-    "optimizer.lr=0.5",
-    "schedule=cosine",
-    "baseline=none",
-    "baseline.fit_steps=9",
-    "algorithm.gamma=0.5",
-    "algorithm.credit=total_return",
-    "evaluation.video=true",
-    "tracking.experiment=other",
-]
 
 
 @pytest.fixture(scope="module")
 def composed(configured: Compose) -> Composed:
     """Return a function from a job's line to its config; the same line is composed once."""
     return cache(lambda line: configured(*line.split()))
-
-
-def planned(composed: Composed, *jobs: str) -> list[list[int]]:
-    return packs([Job(composed(job), Path(str(index))) for index, job in enumerate(jobs)])
-
-
-@pytest.mark.parametrize("override", SHAPING)
-def test_jobs_of_different_structure_train_apart(composed: Composed, override: str) -> None:
-    assert planned(composed, "", override) == [[0], [1]]
-
-
-@pytest.mark.parametrize("override", DIFFERING_WITHIN)
-def test_jobs_of_one_structure_train_together(composed: Composed, override: str) -> None:
-    assert planned(composed, "", override) == [[0, 1]]
-
-
-def test_an_automatic_num_envs_and_the_same_number_set_are_one_structure(composed: Composed) -> None:
-    assert planned(composed, "", "env.num_envs=8") == [[0, 1]]
-
-
-def test_packs_and_their_jobs_stand_in_the_order_of_the_sweep(composed: Composed) -> None:
-    jobs = ("seed=0", "seed=0 dtype=float64", "seed=1", "env=acrobot", "seed=1 dtype=float64")
-    assert planned(composed, *jobs) == [[0, 2], [1, 4], [3]]
 
 
 def names(composed: Composed, *jobs: str) -> list[str]:

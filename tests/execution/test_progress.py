@@ -41,10 +41,9 @@ def shown(console: Console) -> str:
 def test_a_terminal_shows_a_bar_with_speed_mean_return_and_time_left(clock: Clock) -> None:
     console = terminal(clock)
     with ProgressDisplay(console, 4) as display:
-        show = display.part(0, 1)
         for seconds in (10, 20):
             clock.now = 1000 + seconds
-            show(seconds / 80, 12_345.6, [10.0, 21.0])
+            display.training(4 * seconds / 80, 12_345.6, 15.5)
     text = shown(console)
     assert "training 4 runs " in text
     assert "━" in text
@@ -56,24 +55,24 @@ def test_a_terminal_shows_a_bar_with_speed_mean_return_and_time_left(clock: Cloc
 def test_the_bar_is_gone_in_the_end(clock: Clock) -> None:
     console = terminal(clock)
     with ProgressDisplay(console, 1) as display:
-        display.part(0, 1)(0.5, 1.0, [])
+        display.training(0.5, 1.0, None)
     assert shown(console).endswith("\x1b[2K")  # the terminal's code to erase a line
 
 
 def test_a_single_run_is_called_so_and_has_no_return_before_its_first_episode(clock: Clock) -> None:
     console = terminal(clock)
     with ProgressDisplay(console, 1) as display:
-        display.part(0, 1)(0.5, 100.0, [])
+        display.training(0.5, 100.0, None)
     assert "training run " in shown(console)
     assert " 100 steps/s" in shown(console)
     assert "mean return" not in shown(console)
 
 
-def test_parts_share_the_bar(clock: Clock) -> None:
+def test_runs_share_the_bar(clock: Clock) -> None:
     console = terminal(clock)
-    with ProgressDisplay(console, 2) as display:
-        display.part(1, 4)(0.5, 1.0, [])
-    assert " 38% " in shown(console)  # one and a half of four parts
+    with ProgressDisplay(console, 4) as display:
+        display.training(1.5, 1.0, None)
+    assert " 38% " in shown(console)  # one and a half of four runs
 
 
 def test_what_follows_the_training_is_shown_too(clock: Clock) -> None:
@@ -87,10 +86,9 @@ def test_what_follows_the_training_is_shown_too(clock: Clock) -> None:
 def test_elsewhere_a_line_is_written_every_ten_seconds(clock: Clock) -> None:
     console = Console(file=StringIO(), width=120)
     with ProgressDisplay(console, 2) as display:
-        show = display.part(0, 2)
-        for seconds in range(0, 25, 4):  # told at 12 and, ten seconds later, at 24
+        for seconds in range(0, 25, 4):  # shown at 12 and, ten seconds later, at 24
             clock.now = 1000 + seconds
-            show(seconds / 24, 1000.0, [float(seconds)])
+            display.training(seconds / 24, 1000.0, float(seconds))
     assert shown(console).splitlines() == [
         "training 2 runs: 25%  1,000 steps/s  mean return 12.0",
         "training 2 runs: 50%  1,000 steps/s  mean return 24.0",
@@ -101,7 +99,7 @@ def test_a_line_of_a_large_sweep_fits_the_width_that_logs_have(clock: Clock) -> 
     console = Console(file=StringIO(), width=80)
     with ProgressDisplay(console, 1000) as display:
         clock.now += 10
-        display.part(0, 1)(1.0, 12_345_678.0, [-1234.5])
+        display.training(1000, 12_345_678.0, -1234.5)
     assert shown(console) == "training 1,000 runs: 100%  12,345,678 steps/s  mean return -1,234.5\n"
 
 

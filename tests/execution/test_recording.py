@@ -9,7 +9,7 @@ import pytest
 
 from pgexp.execution.plan import Job
 from pgexp.execution.recording import make_record, user_modules, write_record
-from pgexp.execution.trying import try_out
+from pgexp.execution.validation import validate
 from pgexp.schema.config import Env, Option, RunConfig
 from pgexp.schema.errors import ConfigError
 from pgexp.storage import provenance
@@ -32,7 +32,7 @@ OWN_OPTIONS = {
 def recorded(configs: Sequence[RunConfig], folder: Path, sweep: bool = True) -> Record:
     jobs = [Job(config, folder / str(index) if sweep else folder) for index, config in enumerate(configs)]
     settings = SETTINGS if sweep else None
-    return make_record(jobs, try_out(configs), folder, settings, provenance.collect(folder, {}))
+    return make_record(jobs, validate(configs), folder, settings, provenance.collect(folder, {}))
 
 
 def test_runs_are_in_the_order_of_the_jobs(configured: Compose, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_sweep_of_fresh_seeds_names_the_sweep_that_its_configurations_were_cho
     jobs = [Job(configured("seed=100"), tmp_path / "0")]
     fresh = replace(SETTINGS, sweep=replace(SETTINGS.sweep, selected_from="chooser"))
     records = [
-        make_record(jobs, try_out([job.config for job in jobs]), tmp_path, settings, provenance.collect(tmp_path, {}))
+        make_record(jobs, validate([job.config for job in jobs]), tmp_path, settings, provenance.collect(tmp_path, {}))
         for settings in (SETTINGS, fresh)
     ]
     assert [record.tags.get("pgexp.selected_from") for record in records] == [None, "chooser"]
@@ -155,7 +155,7 @@ def test_the_module_of_own_dynamics_is_in_the_runs_folder(
     monkeypatch.syspath_prepend(tmp_path)
     config = configured("baseline=none", "env.id=my lake", "env.dynamics={_target_:lakes.Lake,slip:0.5}")
     (job,) = [Job(config, tmp_path / "run")]
-    record = write_record([job], try_out([config]), job.folder, None)
+    record = write_record([job], validate([config]), job.folder, None)
     assert provenance.read(job.folder).modules["lakes.py"] == LAKES
     assert record.runs[0].params["env.dynamics.slip"] == 0.5
     assert record.runs[0].params["env.id"] == "my lake"

@@ -12,7 +12,6 @@ from pgexp.execution import experiment
 from pgexp.execution.agreement import Agreement
 from pgexp.execution.progress import ProgressDisplay
 from pgexp.execution.reproducing import differences_of_today, read_runs, reproduce
-from pgexp.execution.work import ShowRuns
 from pgexp.schema.config import RunConfig
 from pgexp.schema.errors import ConfigError
 from pgexp.storage import provenance
@@ -111,15 +110,12 @@ def test_a_users_interrupt_is_raised(clock: Compose, tmp_path: Path, monkeypatch
     monkeypatch.setattr(experiment, "_SECONDS_BETWEEN_SHOWS", 0.0)
     shown = []
 
-    def part(display: ProgressDisplay, number: int, count: int) -> ShowRuns:
-        def show(share: float, rate: float, returns: Sequence[float]) -> None:
-            shown.append(share)
-            if len(shown) == 2:
-                signal.raise_signal(signal.SIGINT)
+    def show(display: ProgressDisplay, done: float, rate: float, return_mean: float | None) -> None:
+        shown.append(done)
+        if len(shown) == 2:
+            signal.raise_signal(signal.SIGINT)
 
-        return show
-
-    monkeypatch.setattr(ProgressDisplay, "part", part)
+    monkeypatch.setattr(ProgressDisplay, "training", show)
     with pytest.raises(KeyboardInterrupt):
         again([folder])
     assert len(shown) == 2

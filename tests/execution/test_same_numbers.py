@@ -14,7 +14,7 @@ import pytest
 import tests.probes  # noqa: F401 - registers the probes
 from pgexp.execution.checkpoints import read_state
 from pgexp.execution.plan import Job
-from pgexp.execution.work import train_runs
+from pgexp.execution.work import train_run
 from pgexp.schema.config import Option, RunConfig
 from pgexp.schema.identity import run_key
 from pgexp.storage.spool import Row, SpoolReader
@@ -58,10 +58,15 @@ def trained(tmp_path: Path) -> Trains:
     def train(*configs: RunConfig) -> list[Numbers]:
         place = tmp_path / str(len(list(tmp_path.iterdir())))
         jobs = [Job(config, place / str(number)) for number, config in enumerate(configs)]
-        train_runs(jobs, lambda share, rate, returns: None)
+        for job in jobs:
+            train_run(job, ignore)
         return [numbers(job.folder) for job in jobs]
 
     return train
+
+
+def ignore(share: float, rate: float, return_mean: float | None) -> None:
+    """Show nothing."""
 
 
 CASES: dict[str, tuple[str, ...]] = {
@@ -148,11 +153,11 @@ def resumed(config: RunConfig, folder: Path, stops: Sequence[int]) -> list[np.nd
             return calls > 2 * (stop - 1)
 
         with pytest.raises(KeyboardInterrupt):
-            train_runs([job], lambda share, rate, returns: None, dismissed)
+            train_run(job, ignore, dismissed)
         state = read_state(folder, run_key(config))
         assert state is not None
         times.append(np.array(state.environments["time"]))
-    train_runs([job], lambda share, rate, returns: None)
+    train_run(job, ignore)
     return times
 
 
@@ -187,7 +192,7 @@ OWN_KEYS = ("network=cnn_small", "network=lstm", "network=gru")  # networks with
 def test_interruptions_do_not_matter(configured: Compose, tmp_path: Path, case: str) -> None:
     short = [each for each in SHORT if "widths" not in each or not {*OWN_KEYS} & {*RESUMED[case]}]
     config = configured(*short, *FINAL, "seed=5", *RESUMED[case])
-    train_runs([Job(config, tmp_path / "whole")], lambda share, rate, returns: None)
+    train_run(Job(config, tmp_path / "whole"), ignore)
     times = resumed(config, tmp_path / "stopped", (1, 2, 1))
     assert numbers(tmp_path / "stopped") == numbers(tmp_path / "whole")
     assert (case in MID_EPISODE) == any((time > 0).any() for time in times)

@@ -1,16 +1,15 @@
 """Training of an order's runs, from their checkpoints, while the command holds the lease."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from pgexp.execution import commanding, work
 from pgexp.execution.checkpoints import checkpoint_path
-from pgexp.execution.experiment import Experiment
 from pgexp.execution.orders import Order
 from pgexp.execution.plan import Job
-from pgexp.execution.work import train_runs
+from pgexp.execution.work import train_run
 from pgexp.storage.spool import End, Row, SpoolReader
 from tests.conftest import Compose
 from tests.execution.own import mine
@@ -37,8 +36,13 @@ def ends(*jobs: Job) -> list[tuple[str, str]]:
     return [(item.status, item.reason) for item in last if isinstance(item, End)]
 
 
-def ignore(share: float, rate: float, returns: object) -> None:
+def ignore(share: float, rate: float, return_mean: float | None) -> None:
     """Show nothing."""
+
+
+def train(jobs: Sequence[Job]) -> list[int]:
+    """Train jobs, and return the numbers of those that finished."""
+    return [number for number, job in enumerate(jobs) if train_run(job, ignore) is not None]
 
 
 def test_runs_are_trained_to_their_ends(order: MakeOrder) -> None:
@@ -82,8 +86,7 @@ def test_only_the_run_whose_checkpoint_is_damaged_fails(order: MakeOrder) -> Non
     jobs = order().jobs
     checkpoint_path(jobs[1].folder, "last").parent.mkdir(parents=True)
     checkpoint_path(jobs[1].folder, "last").write_bytes(b"nonsense")
-    outcomes = train_runs(jobs, ignore)
-    assert sorted(outcomes) == [0, 2]
+    assert train(jobs) == [0, 2]
     (first, (status, reason), last) = ends(*jobs)
     assert first == last == ("FINISHED", "")
     assert (status, "last.safetensors" in reason) == ("FAILED", True)
@@ -99,35 +102,11 @@ def test_runs_that_cannot_be_assembled_fail_with_the_reason(order: MakeOrder) ->
 
 def test_a_finished_run_is_not_trained_again(order: MakeOrder) -> None:
     (job, *_) = order().jobs
-    train_runs([job], ignore)
+    train_run(job, ignore)
     rows = [item for item in SpoolReader(job.folder / "rows.jsonl").read() if isinstance(item, Row)]
-    train_runs([job], ignore)
+    train_run(job, ignore)
     assert [item for item in SpoolReader(job.folder / "rows.jsonl").read() if isinstance(item, Row)] == rows
     assert ends(job) == [("FINISHED", "")]
-
-
-def test_progress_is_of_all_jobs_with_the_latest_returns_of_each(
-    order: MakeOrder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pgexp.execution.experiment._SECONDS_BETWEEN_SHOWS", 0.0)
-    shown: list[tuple[float, list[float]]] = []
-    jobs = order("budget.steps=16").jobs
-    train_runs(jobs, lambda share, rate, returns: shown.append((share, [*returns])))
-    assert [share for share, _ in shown] == pytest.approx([n / 6 for n in range(1, 7)])
-    means = [
-        [item.metrics["train/return_mean"] for item in SpoolReader(job.folder / "rows.jsonl").read()
-         if isinstance(item, Row) and "train/return_mean" in item.metrics]
-        for job in jobs
-    ]  # fmt: skip
-    first, second = means[0][1], means[1][1]
-    assert [returns for _, returns in shown] == [
-        [means[0][0]],
-        [first],
-        [first, means[1][0]],
-        [first, second],
-        [first, second, means[2][0]],
-        [first, second, means[2][1]],
-    ]
 
 
 class TestSystemErrors:
@@ -139,11 +118,11 @@ class TestSystemErrors:
 
         monkeypatch.setattr(work, "read_state", read)
         with pytest.raises(OSError, match="the disk is gone"):
-            train_runs(order().jobs, ignore)
+            train(order().jobs)
 
     def test_of_an_environment_in_training_fails_its_run(self, order: MakeOrder) -> None:
         jobs = order("+env.kwargs.deed=lose", f"+env.kwargs.when={episode_seed(1, 'env', 0, 2)}").jobs
-        assert train_runs(jobs, ignore).keys() == {0, 2}
+        assert train(jobs) == [0, 2]
         lost = ("FAILED", "ConnectionResetError: [Errno 104] the simulator is gone")
         assert ends(*jobs) == [("FINISHED", ""), lost, ("FINISHED", "")]
 
@@ -155,22 +134,11 @@ class TestSystemErrors:
         job = Job(clock(*segments), tmp_path / "0")
         other = Job(configured("network=linear", "baseline=mean", "budget.steps=100"), tmp_path / "1")
         with pytest.raises(KeyboardInterrupt):
-            train_runs([job], ignore, lambda: True)
+            train_run(job, ignore, lambda: True)
         monkeypatch.setattr(mine.Clock, "step", lambda self, action: mine.lose())
-        assert train_runs([job, other], ignore).keys() == {1}
+        assert train([job, other]) == [1]
         assert ends(job, other) == [
             ("FAILED", "ConnectionResetError: [Errno 104] the simulator is gone"),
             ("FINISHED", ""),
         ]
         assert "in restore\n" in (job.folder / "error.txt").read_text()
-
-
-def test_fail_fast_counts_a_film_that_fails(clock: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def film(self: Experiment) -> None:
-        raise ValueError("too bright")
-
-    monkeypatch.setattr(Experiment, "_film", film)
-    jobs = [Job(clock("evaluation.video=true", f"seed={seed}"), tmp_path / str(seed)) for seed in range(2)]
-    assert train_runs(jobs, ignore, fail_fast=True) == {}
-    assert ends(jobs[0]) == [("FAILED", "ValueError: too bright")]
-    assert not jobs[1].folder.exists()

@@ -102,7 +102,7 @@ _OPTIONS = (
     ),
     *("sgd", "adagrad", "constant", "cosine", "none", "mean", "value", "leave_one_out", "shared_value", "reinforce"),
     *("natural", "default", "mlflow", "tutorial", "acrobot", "mpl", "Value", "value.yaml", "../value", "/etc/passwd"),
-    *("_self_", "null", "3", "true", "packed", "basic", "joblib", "submitit_local", "disabled", "colorlog", "bash", ""),
+    *("_self_", "null", "3", "true", "queue", "basic", "joblib", "submitit_local", "disabled", "colorlog", "bash", ""),
 )
 _HYDRA = (
     *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.output_subdir", "hydra.job.name", "hydra.job"),

@@ -7,7 +7,7 @@ from annotated_types import Le, Lt
 
 from pgexp.schema.check import check, convert, describe
 from pgexp.schema.signatures import Parameter
-from pgexp.schema.types import SHAPES, Factory, Fraction, NonNegativeInt, PositiveFloat, PositiveInt
+from pgexp.schema.types import Factory, Fraction, NonNegativeInt, PositiveFloat, PositiveInt
 
 NETWORK = {
     "widths": Parameter(list[PositiveInt]),
@@ -64,7 +64,6 @@ def test_every_problem_is_told_at_once() -> None:
         ({"a": {"b": [1]}}, dict[str, Any], {"a": {"b": [1]}}),
         ({"_target_": "a.B"}, Factory, {"_target_": "a.B"}),
         ("anything", Any, "anything"),
-        ("shape", Annotated[str, SHAPES], "shape"),
     ],
 )
 def test_what_fits_is_converted(value: Any, annotation: Any, expected: Any) -> None:
@@ -125,7 +124,7 @@ def refuses(annotation: Any, value: Any) -> bool:
         (bool, "true or false"),
         (Fraction, "a number at least 0 and at most 1"),
         (PositiveFloat | None, "a number greater than 0 or null"),
-        (Annotated[int, Lt(9), Le(8), SHAPES], "a whole number less than 9 and at most 8"),
+        (Annotated[int, Lt(9), Le(8)], "a whole number less than 9 and at most 8"),
         (Literal["end", "bootstrap"], "one of end, bootstrap"),
         (tuple[float, float], "a list of 2: a number, a number"),
         (list[PositiveInt], "a list, each a whole number greater than 0"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pgexp.schema.config import Option, RunConfig
-from pgexp.schema.identity import composed, configuration_key, deciding, plain, run_key, structure_key
+from pgexp.schema.identity import composed, configuration_key, deciding, plain, run_key
 from pgexp.schema.parse import parse
 from tests.schema.conftest import Given
 
@@ -25,7 +25,6 @@ OF_NO_CONSEQUENCE = {
     "env.vectorization",
     "choices.baseline",
 }
-SHAPING = ("dtype", "env.", "network.", "head.", "batch.", "evaluation.")
 
 
 @pytest.fixture
@@ -90,25 +89,6 @@ def test_the_configurations_key_is_the_runs_without_the_seed(run: RunConfig) -> 
     assert unchanged == OF_NO_CONSEQUENCE | {"seed"}
 
 
-def test_the_structures_key_is_of_what_shapes_the_program(run: RunConfig) -> None:
-    others = {place[1:]: other for place, other in variants(run)}
-    del others["baseline._target_"]  # no class is there to be read
-    changed = {place for place, other in others.items() if structure_key(other) != structure_key(run)}
-    assert changed == {place for place in others if f"{place}.".startswith(SHAPING)} - OF_NO_CONSEQUENCE
-
-
-def test_a_baseline_that_shares_the_network_changes_the_structures_key(given: Given) -> None:
-    own, none, shared = (
-        parse(given({"baseline": {"_target_": f"pgexp.baselines.{target}", **arguments}}))
-        for target, arguments in (
-            ("constant.Constant", {"value": 0.0}),
-            ("none.NoBaseline", {}),
-            ("shared_value.SharedValue", {"coefficient": 0.5}),
-        )
-    )
-    assert structure_key(own) == structure_key(none) != structure_key(shared)
-
-
 def test_the_order_of_keys_does_not_matter(given: Given) -> None:
     def reversed_order(value: Any) -> Any:
         return {name: reversed_order(value[name]) for name in reversed(value)} if isinstance(value, dict) else value
@@ -168,7 +148,6 @@ def test_a_key_depends_on_the_arguments_of_the_dynamics(given: Given) -> None:
     runs = [parse(given({"env.dynamics": option})) for option in [*options, None]]
     assert len({run_key(run) for run in runs}) == 5
     assert len({configuration_key(run) for run in runs}) == 5
-    assert len({structure_key(run) for run in runs}) == 5
     again = parse(given({"env.dynamics": {"at": 3, "fault": 0, "_target_": DYNAMICS}}))
     assert run_key(again) == run_key(runs[2])
 

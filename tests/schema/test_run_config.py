@@ -2,7 +2,7 @@
 
 import pytest
 
-from pgexp.schema.config import Batch, RunConfig, parameters_of, shaping_fields
+from pgexp.schema.config import Batch, RunConfig, parameters_of
 from pgexp.schema.errors import ConfigError
 from pgexp.schema.parse import parse
 from pgexp.schema.signatures import REQUIRED
@@ -27,10 +27,6 @@ def test_automatic_num_envs_of_segments_is_16(given: Given) -> None:
 def test_num_envs_can_be_set(given: Given) -> None:
     assert parse(given({"env.num_envs": 64, "algorithm.batch.episodes": 64})).num_envs == 64
     assert parse(given({"env.num_envs": 1, "algorithm.batch.episodes": 64})).num_envs == 1
-
-
-def test_runs_of_a_pack_are_equal_in_what_shapes_the_program_and_in_nothing_else() -> None:
-    assert set(shaping_fields()) == {"dtype", "env", "network", "head", "batch", "evaluation"}
 
 
 def test_a_required_field_has_no_default_and_an_optional_one_has_its_own() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from pgexp.execution.orders import Order
 from tests.conftest import Compose
-from tests.workers.packs import ENDLESS, SMALL, Pipe, made_order
+from tests.workers.orders import ENDLESS, SMALL, Pipe, made_order
 from tests.workers.ray_cluster import LOOPBACK, RayCluster
 
 

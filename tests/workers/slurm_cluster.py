@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.mlflow_server import free_port
-from tests.workers.packs import until
+from tests.workers.orders import until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "sinfo", "squeue", "scancel", "srun")
 CONFIG = """

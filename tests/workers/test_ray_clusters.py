@@ -11,7 +11,7 @@ from pgexp.execution.orders import Order
 from pgexp.execution.workers.ray import RayWorkers
 from pgexp.execution.workers.workers import Ended
 from pgexp.schema.errors import ConfigError
-from tests.workers.packs import Pipe, assert_trained_as_here, began_with_the_settings, end_of, until
+from tests.workers.orders import Pipe, assert_trained_as_here, began_with_the_settings, end_of, until
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_cluster_started_here_trains_to_the_same_bits(orders: tuple[Order, Ord
 def test_a_cluster_started_here_ends_with_its_tasks(endless: Order, pipe: Pipe) -> None:
     """Ctrl-C in the terminal is for the command alone, and SIGTERM stays with whom it was."""
     before = signal.getsignal(signal.SIGTERM)
-    workers = RayWorkers(packs=1)
+    workers = RayWorkers(tasks=1)
     assignment = workers.start(endless)
     process = pipe.process(assignment)
     assert signal.getsignal(signal.SIGTERM) is before

@@ -1,4 +1,4 @@
-"""Packs as jobs of a real Slurm of one node, and what takes long with submitit's stand-in for it."""
+"""Orders as jobs of a real Slurm of one node, and what takes long with submitit's stand-in for it."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from pgexp.execution.workers.slurm import SlurmWorkers
 from pgexp.execution.workers.workers import Assignment
 from pgexp.schema.errors import ConfigError
 from tests.conftest import Compose
-from tests.workers.packs import (
+from tests.workers.orders import (
     SMALL,
     Pipe,
     assert_trained_as_here,

@@ -1,85 +1,125 @@
-"""The search itself: a generation is asked for, trained, and told, until there are as many trials as are wanted."""
+"""Search loop: asks Optuna for trials, trains their runs, and tells Optuna the results, trial by trial."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import optuna
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
+from optuna.trial import Trial
+from rich.console import Console
 
+from pgexp.cli.searching.samplers import make_pruner
 from pgexp.cli.searching.settings import KEY, Settings
 from pgexp.cli.searching.space import Space
 from pgexp.cli.searching.storage import storage_url
 from pgexp.cli.searching.study import described, opened, study_name
 from pgexp.cli.searching.telling import standing, tell_found, write_results
-from pgexp.cli.searching.trials import Trials
-from pgexp.cli.streams import Terminal
+from pgexp.cli.searching.trials import Pruning, Trials
 from pgexp.schema.sweep import Sweep
 from pgexp.storage.secrets import mask_uri
 
 
+class Trainer(Protocol):
+    """Trains the runs of trials."""
+
+    def begin(self, runs: int, look: Callable[[], None]) -> None:
+        """Expect so many runs, and call a function about once per second while they train."""
+
+    @property
+    def needs_more(self) -> bool:
+        """Whether more runs could train at once."""
+
+    def start(self, jobs: Sequence[Sequence[str]]) -> Sequence[int]:
+        """Queue runs by their overrides; return their numbers."""
+
+    def advance(self) -> Mapping[int, float | None]:
+        """Return the scores of the runs that have ended since the last call; None for a run that has none."""
+
+    def evaluations(self, run: int) -> Mapping[int, float] | None:
+        """Return what a run's evaluations reached, by their number from 1; None if it has not started."""
+
+    def prune(self, runs: Sequence[int]) -> None:
+        """Stop runs for good; `advance` returns them once they have stopped."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a run failed."""
+
+
+@dataclass
+class _Started:
+    """A trial in training: its runs, their scores so far, and what decides on pruning it."""
+
+    trial: Trial
+    runs: Sequence[int]
+    pruning: Pruning
+    scores: dict[int, float | None] = field(default_factory=dict)
+    is_pruned: bool = False
+
+
 @dataclass(frozen=True)
 class Search:
-    """A search, and the launcher that trains its jobs, below the sweep's folder."""
+    """A search, in the sweep's folder."""
 
     settings: Settings
     sweep: Sweep
     space: Space
-    launcher: Launcher
     folder: Path
 
-    def run(self, config: Mapping[str, Any], words: Sequence[str]) -> list[Sequence[JobReturn]]:
-        """Search, telling how it stands; return the jobs of each generation.
+    def run(self, trainer: Trainer, config: Mapping[str, Any], words: Sequence[str], console: Console) -> None:
+        """Search, and print the results of each trial, and at the end the best ones.
 
-        `config` is what Hydra composed without what is swept, `words` all that the command was called with.
+        `config` is what Hydra composed without the swept keys, `words` are all arguments of the command. Raises
+        ConfigError.
         """
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        console = Terminal(highlight=False)
-        if not console.is_terminal:
-            console.width = 1000  # a file has room for a table
         of = described(config, self.space, self.settings)
-        url = None if self.sweep.dry_run else storage_url(self.settings, self.folder)
+        url = storage_url(self.settings, self.folder)
         name = study_name(self.settings, of, self.space)
-        with opened(url, name, self.sweep.objective.direction, of, self.space) as study:
+        pruner = make_pruner(self.sweep.pruner)
+        with opened(url, name, self.sweep.objective.direction, of, self.space, pruner) as study:
             trials = Trials(study, self.space, self.settings)
             console.print(self._place(name, url), markup=False, soft_wrap=True)
-            launched = []
-            for jobs in self._generations(trials):
-                launched.append(jobs)
-                if not self.sweep.dry_run:
+            self._train(trials, trainer, console)
+            tell_found(trials, self.space, self.sweep.objective.metric, words, console)
+
+    def first(self) -> tuple[list[list[str]], int]:
+        """Return the overrides of the first trial's runs, and the number of trials. Nothing is kept."""
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        trials = Trials(optuna.create_study(), self.space, self.settings)
+        return self.space.jobs(trials.ask().params), trials.wanted
+
+    def _train(self, trials: Trials, trainer: Trainer, console: Console) -> None:
+        started: list[_Started] = []
+        trainer.begin(trials.left * self.space.runs, lambda: self._prune(started, trainer))
+        while (trials.left or started) and not (self.sweep.fail_fast and trainer.has_failed):
+            while trials.left and (not started or trainer.needs_more):
+                trial = trials.ask()
+                started.append(_Started(trial, trainer.start(self.space.jobs(trial.params)), Pruning(trial)))
+            ended = trainer.advance()
+            for each in [*started]:
+                each.scores |= {run: score for run, score in ended.items() if run in each.runs}
+                if len(each.scores) == len(each.runs):
+                    started.remove(each)
+                    if each.is_pruned:
+                        trials.tell_pruned(each.trial)
+                    else:
+                        trials.tell(each.trial, [each.scores[run] for run in each.runs])
                     write_results(trials, self.space, self.folder)
                     console.print(standing(trials, self.space), markup=False, soft_wrap=True)
-            if not self.sweep.dry_run:
-                tell_found(trials, self.space, self.sweep.objective.metric, words, console)
-        return launched
 
-    def _generations(self, trials: Trials) -> Iterator[Sequence[JobReturn]]:
-        """Train and tell generation after generation; of a dry run there is the first, which has nothing to tell."""
-        first = 0
-        while asked := trials.ask():
-            jobs = [job for trial in asked for job in self.space.jobs(trial.params)]
-            returned = self.launcher.launch(jobs, initial_job_idx=first)
-            first += len(jobs)
-            if not self.sweep.dry_run:
-                scores = [_score(job) for job in returned]
-                for number, trial in enumerate(asked):
-                    trials.tell(trial, scores[number * self.space.runs : (number + 1) * self.space.runs])
-            yield returned
-            if self.sweep.dry_run:
-                return
+    def _prune(self, started: Sequence[_Started], trainer: Trainer) -> None:
+        for each in started if self.sweep.pruner != "none" else ():
+            if each.is_pruned:
+                continue
+            found = [trainer.evaluations(run) for run in each.runs]
+            each.is_pruned = each.pruning.is_pruned([values for values in found if values is not None])
+            if each.is_pruned:
+                trainer.prune([run for run in each.runs if run not in each.scores])
 
-    def _place(self, name: str, url: str | None) -> str:
-        if url is None:
-            return "study   of the first generation alone, as nothing is trained that could be learnt from"
-        text = f"study   {name} in {mask_uri(url)}"
+    def _place(self, name: str, url: str) -> str:
+        text = f"study   {name} in {mask_uri(url)}; the same command continues it"
         if self.settings.storage is not None:
-            return f"{text}; the same command goes on with it"
-        return f"{text}; the same command goes on with it, {KEY}.storage={url.removeprefix('sqlite:///')} added"
-
-
-def _score(job: JobReturn) -> float | None:
-    """Return what a job came to, or None where its run failed."""
-    value = job.return_value if job.status == JobStatus.COMPLETED else None
-    return None if value is None else float(value)
+            return text
+        return f"{text} with {KEY}.storage={url.removeprefix('sqlite:///')} added"

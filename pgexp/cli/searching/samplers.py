@@ -1,16 +1,17 @@
-"""Optuna's samplers, by the names that `hydra.sweeper.sampler` has."""
+"""Optuna's samplers and pruners, by the names in `hydra.sweeper.sampler` and `sweep.pruner`."""
 
 import inspect
 import itertools
 import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from numpy.random import SeedSequence
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler
 
 from pgexp.cli.searching.distributions import Value, grid_values
@@ -19,9 +20,9 @@ from pgexp.schema.errors import ConfigError, Problem, unknown
 
 GRID = "grid"
 
-# The class of each, and what it is told of a search that asks for a generation at once, and of nothing on stderr.
+# The class of each, and arguments for a search that asks while other trials train, and prints nothing on stderr.
 _CLASSES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "tpe": ("TPESampler", {"constant_liar": True}),  # the trials that still train are taken for bad ones
+    "tpe": ("TPESampler", {"constant_liar": True}),  # trials in training count as bad ones
     "random": ("RandomSampler", {}),
     "gp": ("GPSampler", {"warn_independent_sampling": False}),
     "qmc": ("QMCSampler", {"scramble": True, "warn_independent_sampling": False}),
@@ -61,6 +62,13 @@ def _require_known(settings: Settings, known: list[str]) -> None:
     wrong = {name: value for name, value in settings.sampler_kwargs.items() if name not in known}
     if wrong:
         raise ConfigError([unknown(f"{KEY}.sampler_kwargs.{name}", value, known) for name, value in wrong.items()])
+
+
+def make_pruner(name: Literal["none", "median", "successive_halving"]) -> BasePruner:
+    """Return a pruner, whose steps are the numbers of a trial's evaluations, from 1."""
+    if name == "median":
+        return MedianPruner()
+    return SuccessiveHalvingPruner(min_resource=1) if name == "successive_halving" else NopPruner()
 
 
 def grid(searched: Mapping[str, BaseDistribution]) -> list[dict[str, Value]]:

@@ -20,7 +20,6 @@ class Settings:
     sampler_kwargs: dict[str, Any]
     seed: NonNegativeInt
     trials: PositiveInt
-    generation: PositiveInt
     storage: str | None
     study: str | None
     params: dict[str, Any]

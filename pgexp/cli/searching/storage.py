@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from pathlib import Path
 
 import optuna
-from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,13 +24,10 @@ def storage_url(settings: Settings, folder: Path) -> str:
 
 
 @contextmanager
-def stored(url: str | None) -> Iterator[BaseStorage]:
-    """Open a storage, or one in memory. Raises ConfigError where it can't be, or another command has its file open."""
-    if url is None:
-        yield InMemoryStorage()
-    else:
-        with _locked(url):
-            yield _opened(url)
+def stored(url: str) -> Iterator[BaseStorage]:
+    """Open a storage. Raises ConfigError if it cannot be opened, or if another command has its file open."""
+    with _locked(url):
+        yield _opened(url)
 
 
 def _locked(url: str) -> AbstractContextManager[object]:

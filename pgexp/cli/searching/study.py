@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import optuna
 from optuna.distributions import check_distribution_compatibility
+from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -20,7 +21,7 @@ from pgexp.cli.searching.storage import stored
 from pgexp.schema.errors import ConfigError, Problem
 from pgexp.storage.secrets import masked
 
-SCORES = "scores"  # the attribute of a trial that was told: what each of its runs came to, null where it failed
+SCORES = "scores"  # attribute of a trial that has ended: the score of each run, null if it failed; pruned: none
 PLACE = "place"  # the attribute of a trial that was asked for: its number among those that come to their end
 _OF = "search"  # the attribute of a study: what it is a search of
 
@@ -55,14 +56,18 @@ def study_name(settings: Settings, of: Mapping[str, Any], space: Space) -> str:
 
 
 @contextmanager
-def opened(url: str | None, name: str, direction: Direction, of: Mapping[str, Any], space: Space) -> Iterator[Study]:
-    """Open a study, made if need be, or go on with it; without a URL it is kept in memory alone.
+def opened(
+    url: str, name: str, direction: Direction, of: Mapping[str, Any], space: Space, pruner: BasePruner
+) -> Iterator[Study]:
+    """Open a study, or create it.
 
     Raises ConfigError where another command has it open, or it is of another search. A study that was made here and is
     left by an error without a trial that was told is removed again.
     """
     with stored(url) as storage:
-        study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
+        study = optuna.create_study(
+            storage=storage, pruner=pruner, study_name=name, direction=direction, load_if_exists=True
+        )
         _require_same(study, of)
         _require_compatible(study, space)
         _end(study)
@@ -80,7 +85,7 @@ def told(study: Study) -> list[FrozenTrial]:
 
 
 def _is_over(trial: FrozenTrial) -> bool:
-    return trial.state in (TrialState.COMPLETE, TrialState.FAIL)
+    return trial.state in (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
 
 
 def _require_same(study: Study, of: Mapping[str, Any]) -> None:
@@ -140,8 +145,10 @@ def settle(study: Study, trial: Trial | int, scores: Scores) -> None:
 def _end(study: Study) -> None:
     """Bring what a kill cut off to an end: a trial whose runs had ended is told, any other is marked as failed."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if SCORES in trial.user_attrs:
+        if trial.user_attrs.get(SCORES):
             settle(study, trial.number, trial.user_attrs[SCORES])
+        elif SCORES in trial.user_attrs:
+            study.tell(trial.number, state=TrialState.PRUNED)
         else:
             study.tell(trial.number, state=TrialState.FAIL)
 

@@ -8,7 +8,7 @@ from statistics import variance
 from typing import Any
 
 import yaml
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -31,9 +31,11 @@ _SEEDS = 10
 def standing(trials: Trials, space: Space) -> str:
     """Return a line on how many trials are done, and which is the best so far."""
     told, best = trials.told, trials.best
-    failed = sum(trial.value is None for trial in told)
+    failed = sum(trial.state == TrialState.FAIL for trial in told)
+    pruned = sum(trial.state == TrialState.PRUNED for trial in told)
     line = f"search  {len(told)} of {max(trials.wanted, len(told))} trials done"
     line += f", {failed} failed" if failed else ""
+    line += f", {pruned} pruned" if pruned else ""
     if not best:
         return line
     found = ": ".join(filter(None, (f"trial {best[0].number}", _words(space, best[0]))))
@@ -51,7 +53,7 @@ def write_results(trials: Trials, space: Space, folder: Path) -> None:
 def tell_found(trials: Trials, space: Space, metric: str, arguments: Sequence[str], console: Console) -> None:
     """Print the best trials, how far the best value can be trusted, and the command that tries it on fresh seeds."""
     if not trials.best:
-        console.print("No trial has a value: in each of them a run failed.", soft_wrap=True)
+        console.print("No trial has a value: in each of them a run failed, or it was pruned.", soft_wrap=True)
         return
     console.print(_table(trials, space, metric))
     console.print(_caution(trials), markup=False, soft_wrap=True)
@@ -65,7 +67,7 @@ def fresh_seeds(best: FrozenTrial, space: Space, arguments: Sequence[str]) -> li
     What an experiment's file says of the search may stand: where no key is left to suggest, there is one trial.
     """
     chosen = {key: written(value) for key, value in space.values(best.params).items()}
-    mine = ("hydra/sweeper", "hydra.sweeper", "hydra.sweep.dir", "seed")
+    mine = ("hydra/sweeper", "hydra.sweeper", "hydra.sweep.dir", "sweep.pruner", "seed")
     kept = [item for item in arguments if not _sets(item, (*mine, *chosen))]
     kept = kept if "-m" in kept or "--multirun" in kept else ["-m", *kept]
     first = max([_FRESH, *(int(seed) + 1 for seed in space.seeds if seed.isdecimal())])

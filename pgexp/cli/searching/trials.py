@@ -1,9 +1,10 @@
-"""A search's trials: asked for a generation at a time, and told what their runs came to."""
+"""Trials of a search: asked for one by one, and told what their runs reached."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from pgexp.cli.searching.samplers import GRID, grid, make_sampler
 from pgexp.cli.searching.settings import Settings
@@ -12,46 +13,82 @@ from pgexp.cli.searching.study import PLACE, SCORES, Scores, cut_off, settle, to
 
 
 class Trials:
-    """The trials of a study, as many as the settings want in the end."""
+    """The trials of a study, up to the number in the settings."""
 
     def __init__(self, study: Study, space: Space, settings: Settings) -> None:
         self._study, self._space, self._settings = study, space, settings
         self._grid = grid(space.searched) if settings.sampler == GRID else None
         points = 1 if not space.searched else settings.trials if self._grid is None else len(self._grid)
         self.wanted = min(settings.trials, points)
-        make_sampler(settings, 0)  # refused now, if ever
+        make_sampler(settings, 0)  # raises ConfigError for wrong settings
+        ended = {trial.user_attrs.get(PLACE) for trial in self.told}
+        self._places = [place for place in range(self.wanted) if place not in ended]
+        self._cut_off = cut_off(study, space)
 
     @property
     def told(self) -> list[FrozenTrial]:
-        """The trials that have come to their end."""
+        """The trials that have ended."""
         return told(self._study)
 
     @property
     def best(self) -> list[FrozenTrial]:
-        """The trials that have a value, the best first."""
+        """The trials that have a value, the best first. A pruned trial has none."""
         sign = -1 if self._study.direction.name == "MAXIMIZE" else 1
-        valued = [(sign * trial.value, trial.number, trial) for trial in self.told if trial.value is not None]
+        valued = [
+            (sign * trial.value, trial.number, trial)
+            for trial in self.told
+            if trial.value is not None and trial.state == TrialState.COMPLETE
+        ]
         return [trial for _, _, trial in sorted(valued, key=lambda item: item[:2])]
 
-    def ask(self) -> list[Trial]:
-        """Return the next generation's trials; none where all that are wanted have come to their end.
+    @property
+    def left(self) -> int:
+        """The number of trials that were not asked for yet."""
+        return len(self._places)
 
-        Of a generation that a kill cut off while it was told, those are left that were not: the next one is asked for
-        when all of it is known, as it would have been.
-        """
-        done, size = len(self.told), self._settings.generation
-        return [self._ask(place) for place in range(done, min((done // size + 1) * size, self.wanted))]
-
-    def _ask(self, place: int) -> Trial:
-        """Ask for the trial of a place: the grid's, the one that was cut off there, or what the sampler suggests."""
-        point = self._grid[place] if self._grid is not None else cut_off(self._study, self._space).get(place)
+    def ask(self) -> Trial:
+        """Return the next trial: the grid's, one that a kill cut off, or what the sampler suggests."""
+        place = self._places.pop(0)
+        point = self._grid[place] if self._grid is not None else self._cut_off.get(place)
         self._study.sampler = make_sampler(self._settings, place, point)
         trial = self._study.ask(dict(self._space.searched))
         trial.set_user_attr(PLACE, place)
         return trial
 
     def tell(self, trial: Trial, scores: Scores) -> None:
-        """Tell what a trial's runs came to, None where one failed. NaN and infinities are failures, too."""
+        """Tell the scores of a trial's runs, None for a run that failed. NaN and infinities are failures, too."""
         valid = [score if score is not None and math.isfinite(score) else None for score in scores]
         trial.set_user_attr(SCORES, valid)
         settle(self._study, trial, valid)
+
+    def tell_pruned(self, trial: Trial) -> None:
+        """Tell that a trial was pruned."""
+        trial.set_user_attr(SCORES, [])
+        self._study.tell(trial, state=TrialState.PRUNED)
+
+
+class Pruning:
+    """Decides at the evaluations of a trial whether it is stopped: at the first, the second, ... of its runs.
+
+    The value of an evaluation is the mean over the runs that have it, and is reported once no run that has started is
+    behind it.
+    """
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._reported = 0
+
+    def is_pruned(self, evaluations: Sequence[Mapping[int, float]]) -> bool:
+        """Report new evaluations; return whether the trial is to be pruned.
+
+        evaluations: for each run that has started, its values by their number, counted from 1.
+        """
+        reached = min((max(run, default=0) for run in evaluations), default=0)
+        while self._reported < reached:
+            self._reported += 1
+            values = [run[self._reported] for run in evaluations if self._reported in run]
+            if values and all(map(math.isfinite, values)):
+                self._trial.report(sum(values) / len(values), self._reported)
+                if self._trial.should_prune():
+                    return True
+        return False

@@ -1,1 +1,1 @@
-"""Where packs are trained: in processes here, on a Ray cluster, or on Slurm."""
+"""Workers that train runs: processes of this machine, tasks of a Ray cluster, Slurm jobs."""

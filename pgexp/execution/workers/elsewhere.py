@@ -27,7 +27,7 @@ def placed(order: Order) -> Order:
 
 
 def enter_elsewhere(order: Order) -> Ended:
-    """Train a pack in this process, of whatever machine it is, and return how it ended."""
+    """Train an order in this process, on any machine, and return how it ended."""
     if not (order.folder / RECORD_FILE).is_file():
         return Ended("failed", unseen(platform.node(), order))
     return enter(order)

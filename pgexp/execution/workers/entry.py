@@ -1,4 +1,4 @@
-"""Where a worker begins, of whatever kind: it settles its process, and trains the pack that it was handed.
+"""Entry point of workers of all kinds: sets up the process, and trains an order.
 
 To import this loads neither torch nor MLflow: the settings that bits depend on come first.
 """
@@ -13,7 +13,7 @@ from pgexp.schema.determinism import pin
 
 
 def enter(order: Order, alone: Callable[[], bool] = lambda: False) -> Ended:
-    """Train a pack in this process, and return how it ended.
+    """Train an order in this process, and return how it ended.
 
     It stops at the next update where the folder asks for it, or once `alone` says that nobody waits for it any more.
     """

@@ -1,10 +1,11 @@
 """Workers that are processes on this machine.
 
 They are forks of a process that has loaded torch and does nothing else: a worker begins at once, and what it has loaded
-is in memory once. A worker hears of its packs on a connection that the command holds, and leaves when that closes.
+is in memory once. A worker receives orders on a connection that the command holds, and ends when that closes.
 """
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import time
@@ -29,6 +30,8 @@ _PERIOD = 0.1  # seconds between two tries
 class LocalWorkers(Workers):
     """Processes on this machine, each with one thread."""
 
+    least_steps = 50_000
+
     def __init__(self, processes: NonNegativeInt | None = None) -> None:
         """Say how many; None: one a core that this process may use. The process that they fork from starts now."""
         self._count = len(os.sched_getaffinity(0)) if processes is None else processes
@@ -40,11 +43,18 @@ class LocalWorkers(Workers):
 
     @property
     def count(self) -> int:
-        """How many packs are worked on at once; with 0 the command trains them itself."""
+        """The number of processes; 0: the command trains the runs itself."""
         return self._count
 
+    def wait(self, seconds: float) -> None:
+        """Wait so many seconds, or until a process has ended its order."""
+        busy = [process for process in self._all if process not in self._idle and process.is_alive]
+        connections = [process.connection for process in busy if not process.connection.closed]
+        if not multiprocessing.connection.wait(connections, seconds) and not connections:
+            time.sleep(seconds)
+
     def start(self, order: Order) -> Assignment:
-        """Hand a pack to a process that is idle, or to a new one."""
+        """Hand an order to a process that is idle, or to a new one."""
         self._idle[:] = [process for process in self._idle if process.is_alive]
         process = self._idle.pop() if self._idle else self._started(order.folder)
         process.hand(order)
@@ -86,7 +96,7 @@ class _Process:
     """A worker's process, seen from its command."""
 
     def __init__(self, log: Path) -> None:
-        self._connection, theirs = multiprocessing.Pipe()
+        self.connection, theirs = multiprocessing.Pipe()
         self._process = _forked(theirs, log)
         theirs.close()
 
@@ -95,18 +105,18 @@ class _Process:
         return self._process.exitcode is None
 
     def hand(self, order: Order) -> None:
-        """Hand a pack over; that the process is dead shows in its answer."""
+        """Hand an order over. If the process is dead, `answer` says so."""
         try:
-            self._connection.send(order)
+            self.connection.send(order)
         except (BrokenPipeError, ConnectionError):
-            self._connection.close()
+            self.connection.close()
 
     def answer(self) -> Ended | None:
         """Return what it said at last, or that it died without a word; None while it works."""
         try:
-            if not self._connection.poll():
+            if not self.connection.poll():
                 return None
-            ended: Ended = self._connection.recv()
+            ended: Ended = self.connection.recv()
         except (EOFError, OSError):  # closed on one side or the other
             self._process.join()
             return Ended("died", _told(self._process.exitcode))
@@ -116,7 +126,7 @@ class _Process:
         self._process.kill()
 
     def let_go(self) -> None:
-        self._connection.close()
+        self.connection.close()
 
     def wait(self) -> None:
         self._process.join(_PATIENCE)
@@ -154,7 +164,7 @@ def _told(code: int | None) -> str:
 
 
 def _serve(connection: Connection, log: str) -> None:
-    """Run a worker's process: train pack after pack until the command lets go, or is dead.
+    """Run a worker's process: train order after order until the command closes the connection, or is dead.
 
     It is in a session of its own: Ctrl-C is for the command, which dismisses its workers.
     """

@@ -24,32 +24,34 @@ _LONGEST = 10.0  # seconds that a cluster may take to answer
 
 @final
 class RayWorkers(Workers):
-    """Tasks of a Ray cluster, each a pack; its nodes have the packages, and see the folders, that this machine has."""
+    """Tasks of a Ray cluster. Its nodes have the same packages, and see the same folders, as this machine."""
+
+    least_steps = 500_000
 
     def __init__(
-        self, address: str | None = None, packs: PositiveInt | None = None, cpus_per_pack: PositiveInt = 1
+        self, address: str | None = None, tasks: PositiveInt | None = None, cpus_per_task: PositiveInt = 1
     ) -> None:
         self._address = address
-        self._packs = packs
-        self._cpus = cpus_per_pack
+        self._tasks = tasks
+        self._cpus = cpus_per_task
         self._ray: Any = None  # the module, once it is connected
 
     @property
     def count(self) -> int:
-        """How many packs are worked on at once; nodes that join the cluster add to it, if no number was given."""
-        places = self._packs or self._places()
+        """The number of tasks at once; nodes that join the cluster add to it, unless a number was set."""
+        places = self._tasks or self._places()
         if not places:
             text = f"given {self._cpus}; the Ray cluster has no node with as many processors"
-            raise ConfigError([Problem("workers.cpus_per_pack", text)])
+            raise ConfigError([Problem("workers.cpus_per_task", text)])
         return places
 
     def start(self, order: Order) -> Assignment:
-        """Hand a pack over as a task, which begins as soon as a node has the processors for it."""
+        """Hand an order over as a task, which begins as soon as a node has the processors for it."""
         ray = self._connected()
         task = ray.remote(enter_elsewhere).options(
-            name=f"pgexp pack {order.number}",
+            name=f"pgexp {order.number}",
             num_cpus=self._cpus,
-            max_retries=0,  # whether a pack is tried again is the command's to say
+            max_retries=0,  # the scheduler decides on retries
             runtime_env={"env_vars": settings()},
         )
         return _Task(ray, task.remote(placed(order)))

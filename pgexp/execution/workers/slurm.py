@@ -1,6 +1,6 @@
 """Workers that are Slurm jobs, through submitit, which can have them as processes of this machine, too.
 
-A job outlives the command that submitted it: killed, the command leaves its jobs to finish their packs.
+A job outlives the command that submitted it: jobs of a killed command finish their runs.
 """
 
 import pickle
@@ -29,7 +29,9 @@ _INTERRUPTED: Final = "interrupted: by its time limit, or for a job that goes fi
 
 @final
 class SlurmWorkers(Workers):
-    """Slurm jobs, each of which trains one pack; the nodes have the packages, and see the folders, that this has."""
+    """Slurm jobs. The nodes have the same packages, and see the same folders, as this machine."""
+
+    least_steps = 10_000_000
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class SlurmWorkers(Workers):
         of_slurm = {"slurm_partition": partition, "slurm_account": account, "slurm_setup": setup}
         further = {
             "slurm_signal_delay_s": min(_WARNING, 60 * timeout_min // 2),
-            # Whether a pack is tried again is the command's to say.
+            # The scheduler decides on retries.
             "slurm_additional_parameters": {"no-requeue": True} | (parameters or {}),
         }
         self._parameters: dict[str, Any] = general | of_slurm | further
@@ -59,11 +61,11 @@ class SlurmWorkers(Workers):
 
     @property
     def count(self) -> int:
-        """How many packs are worked on at once."""
+        """The number of jobs at once."""
         return self._jobs
 
     def start(self, order: Order) -> Assignment:
-        """Submit a pack as a job."""
+        """Submit an order as a job."""
         folder = order.folder / FOLDER
         folder.mkdir(exist_ok=True)
         folder.chmod(0o700)  # an order holds secrets, and lies there until its job has begun
@@ -151,7 +153,7 @@ class _Job(Assignment):
 
 
 def enter_job(order: Order) -> Ended:
-    """Train a pack in this process, which is a job, and return how it ended. A warned job keeps its checkpoints."""
+    """Train an order in this process, which is a job, and return how it ended. A warned job writes its checkpoint."""
     from submitit import JobEnvironment
 
     JobEnvironment().paths.submitted_pickle.unlink(missing_ok=True)  # the order, which holds secrets

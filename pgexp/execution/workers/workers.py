@@ -1,59 +1,67 @@
-"""What workers are to the command that hands them packs. Each kind is one class and one YAML file, `conf/workers/`.
+"""Interface of workers, which train runs for a command. Each kind is one class and one YAML file, `conf/workers/`.
 
-All that a worker has to say stands in the runs' folders, which the command reads as they grow: a pack's runs have an
-end there, or they have not. What a kind of workers adds is how a pack is handed over, and how its end is noticed.
+Workers report through the folders of the runs, which the command reads. A kind of workers defines how runs are handed
+over, and how the end of the work is noticed.
 """
 
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pgexp.execution.orders import Order
 
 
 class WorkersError(Exception):
-    """Workers can't go on, by what is no run's own failure and would come again."""
+    """Failure of workers that is not a run's own and would happen again."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How the work on a pack ended."""
+    """How the work on an order ended."""
 
     how: Literal["done", "stopped", "failed", "died"]
-    """done: each of its runs has come to an end, well or not. stopped: as asked; it goes on from its checkpoints.
-    failed: by an error that is none of its runs' (a full disk), and would come again. died: whoever worked on it is
-    gone, without a word (a kill, a lost machine)."""
+    """done: each run has ended, well or not. stopped: as asked, with checkpoints. failed: by an error that is not a
+    run's own and would happen again, as of a full disk. died: the worker ended without a word, by a kill or a lost
+    machine."""
     reason: str = ""
 
 
 class Assignment(ABC):
-    """A pack that was handed over."""
+    """An order that was handed over."""
 
     @abstractmethod
     def ended(self) -> Ended | None:
-        """Return at once how the work on it ended, or None while it goes on, or waits for its turn."""
+        """Return at once how the work on it ended, or None if it waits or trains."""
 
     @abstractmethod
     def withdraw(self) -> None:
-        """End it at once if it waits for its turn; what has begun is left alone, and ends as it is dismissed."""
+        """End it at once if it waits. What trains is left alone, and ends when `commanding.dismiss` is called."""
 
     @abstractmethod
     def kill(self) -> None:
-        """End the work at once, without a checkpoint. To end it well: `commanding.dismiss`."""
+        """End the work at once, without a checkpoint."""
 
 
 class Workers(ABC):
-    """Workers that train packs, each a pack at a time."""
+    """Workers that train runs, each of them one order at a time."""
+
+    least_steps: ClassVar[int] = 0
+    """Training steps that an order should have at least, because handing it over takes about as long as these."""
 
     @property
     @abstractmethod
     def count(self) -> int:
-        """How many packs are worked on at once."""
+        """The number of orders that are worked on at once."""
 
     @abstractmethod
     def start(self, order: Order) -> Assignment:
-        """Hand a pack over; it begins as soon as a worker is free. Raises WorkersError where none can be had."""
+        """Hand an order over; it begins as soon as a worker is free. Raises WorkersError if none can be had."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait so many seconds, or less if an order has ended."""
+        time.sleep(seconds)
 
     @abstractmethod
     def close(self) -> None:
-        """Let the workers go; whatever still works ends."""
+        """End the workers, and whatever they still do."""

@@ -1,4 +1,4 @@
-"""Packs as jobs of submitit's stand-in for Slurm, processes of this machine; `tests/workers` has a real Slurm."""
+"""Orders as jobs of submitit's stand-in for Slurm, processes of this machine; `tests/workers` has a real Slurm."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from pgexp.execution.workers.queue import GONE, Queue
 from pgexp.execution.workers.slurm import SlurmWorkers, enter_job
 from pgexp.execution.workers.workers import Ended
 from pgexp.schema.errors import ConfigError
-from tests.workers.packs import Pipe, assert_trained_as_here, end_of
+from tests.workers.orders import Pipe, assert_trained_as_here, end_of
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """How long a command waits for its store once training has ended, on a clock that only waiting moves."""
 
+import time
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -8,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from pgexp.execution import carrying_out, tracking
-from pgexp.execution.command import train_run
+from pgexp.execution import training
 from pgexp.execution.plan import Job
 from pgexp.execution.report import Report
+from pgexp.execution.training import train_run
 from pgexp.storage.sink import SinkState
 from tests.conftest import Compose
 
@@ -44,8 +45,8 @@ def trained(clock: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Trains a run beside a sink."""
 
     def train(sink: Sink) -> Report:
-        monkeypatch.setattr(carrying_out, "SinkProcess", SimpleNamespace(start=lambda folder, uri: sink))
-        monkeypatch.setattr(tracking, "time", SimpleNamespace(monotonic=lambda: sink.waited))
+        monkeypatch.setattr(training, "SinkProcess", SimpleNamespace(start=lambda folder, uri, growing: sink))
+        monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: sink.waited, sleep=time.sleep))
         monkeypatch.chdir(tmp_path)
         return train_run(Job(clock(), tmp_path), Console(file=StringIO()))
 

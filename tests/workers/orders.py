@@ -10,7 +10,7 @@ from pathlib import Path
 from pgexp.execution import commanding
 from pgexp.execution.orders import Order
 from pgexp.execution.plan import Job
-from pgexp.execution.work import train_runs
+from pgexp.execution.work import train_run
 from pgexp.execution.workers.workers import Assignment, Ended, Workers
 from pgexp.schema.config import RunConfig
 from pgexp.schema.determinism import SETTINGS
@@ -44,7 +44,8 @@ def left(order: Order) -> list[Left]:
 def trained_here(order: Order) -> list[Left]:
     """Train an order's runs in this process, in other folders, and return the numbers of their records."""
     jobs = tuple(Job(job.config, job.folder.with_name(f"{job.folder.name} here")) for job in order.jobs)
-    train_runs(jobs, lambda share, rate, returns: None)
+    for job in jobs:
+        train_run(job, lambda share, rate, return_mean: None)
     return left(replace(order, jobs=jobs))
 
 

@@ -1,4 +1,4 @@
-"""The launcher that trains a sweep's jobs together (`hydra/launcher=packed`), as Hydra finds it.
+"""Launcher of sweeps (`hydra/launcher=queue`), as Hydra finds it.
 
 Hydra imports this at the start of each of its applications: nothing heavy here, all else where it is used.
 """
@@ -14,14 +14,14 @@ from omegaconf import DictConfig
 
 
 @dataclass
-class PackedConf:
+class QueueConf:
     """The launcher's config: its class."""
 
-    _target_: str = "hydra_plugins.pgexp_packed.PackedLauncher"
+    _target_: str = "hydra_plugins.pgexp_queue.QueueLauncher"
 
 
-class PackedLauncher(Launcher):
-    """Hands all jobs of a batch to pgexp at once."""
+class QueueLauncher(Launcher):
+    """Queues all jobs of a batch."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra hands over."""
@@ -34,4 +34,4 @@ class PackedLauncher(Launcher):
         return launch(self._context, self._config, job_overrides, initial_job_idx)
 
 
-ConfigStore.instance().store(group="hydra/launcher", name="packed", node=PackedConf, provider="pgexp")
+ConfigStore.instance().store(group="hydra/launcher", name="queue", node=QueueConf, provider="pgexp")
