@@ -7,6 +7,7 @@ from torch import Tensor
 from pgexp.baselines.baseline import Prediction, Predictor
 from pgexp.functional.arrays import Observations
 from pgexp.functional.batch import Batch, Credit
+from pgexp.functional.optimizers import step
 from pgexp.functional.surrogate import squared_error
 from pgexp.networks.network import Network, RecurrentNetwork
 from pgexp.networks.parameters import cast, streams
@@ -63,7 +64,7 @@ class ValueNetwork(Predictor):
             gradients = torch.autograd.grad(loss, list(self._parameters.values()), materialize_grads=True)
             for tensor, gradient in zip(self._parameters.values(), gradients, strict=True):
                 tensor.grad = gradient.contiguous()
-            self._optimizer.step()
+            step(self._optimizer)
         return {names.VALUE_LOSS: losses[0]}
 
     def _values(self, observations: Observations) -> np.ndarray:

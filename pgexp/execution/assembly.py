@@ -17,6 +17,7 @@ from pgexp.execution.building import build, imported
 from pgexp.execution.pictures import require_video
 from pgexp.execution.policies import make_policy
 from pgexp.functional.moments import Moments
+from pgexp.functional.optimizers import spare_dynamo
 from pgexp.learning.agent import Agent, CompiledAgent, agent_of
 from pgexp.learning.algorithm import Algorithm, Student
 from pgexp.learning.collector import Collector
@@ -57,6 +58,7 @@ class Run:
 
 def assemble(config: RunConfig) -> Run:
     """Build a run. Raises ConfigError if an option cannot be built or options contradict each other."""
+    spare_dynamo()
     env = make_spec(config.env)
     if config.evaluation.video:
         require_video(env, "evaluation.video")

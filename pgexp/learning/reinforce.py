@@ -9,13 +9,13 @@ from torch import Tensor
 
 from pgexp.baselines.baseline import Baseline, JointPredictor
 from pgexp.functional.batch import Batch
+from pgexp.functional.optimizers import step
 from pgexp.functional.surrogate import clip_gradients, gradient_norm, policy_gradient_loss
 from pgexp.learning import consistency
 from pgexp.learning.algorithm import Algorithm, DivergenceError, Student
 from pgexp.learning.diagnostics import Diagnostics
 from pgexp.learning.direction import Direction
 from pgexp.learning.estimator import Estimate, Estimator
-from pgexp.learning.optimizers import step
 from pgexp.learning.policy import Reading
 from pgexp.learning.schedules import Constant, Cosine, Linear, Schedule
 from pgexp.schema import names
