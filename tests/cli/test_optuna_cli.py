@@ -104,8 +104,9 @@ def test_a_pruned_run_has_a_status_of_its_own_and_no_result(workplace: Callable[
     folder = workplace()
     rates = "optimizer.lr=0.03,0.031,0.032,0.033,0.034,1e-9"
     words = ("hydra.sweeper.sampler=grid", "hydra.sweeper.trials=6", "sweep.pruner=median", "workers.processes=1")
-    long = ("budget.steps=30_000", "evaluation.every=1_000", "evaluation.episodes=3", "baseline=mean")
-    done = Done(folder, ready.run(folder, "-m", "hydra/sweeper=optuna", rates, "seed=1", *words, *long))
+    long = ("budget.steps=60_000", "evaluation.every=2_000", "evaluation.episodes=3", "baseline=mean")
+    slow = ("env.vectorization=sync",)  # a run takes some seconds, and can be stopped in time
+    done = Done(folder, ready.run(folder, "-m", "hydra/sweeper=optuna", rates, "seed=1", *words, *long, *slow))
     assert done.answer.code == 0
     assert "5 of 6 runs done, 1 pruned" in done.answer.out
     assert [trial.state.name for trial in study_of(done.output).trials] == ["COMPLETE"] * 5 + ["PRUNED"]

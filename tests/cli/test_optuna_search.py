@@ -9,7 +9,7 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
-from pgexp.schema.errors import ConfigError
+from pgexp.schema.errors import ConfigError, Problem
 from tests.cli.searches import Calculator, Values, first_trial, quadratic, read, searched, study_of
 from tests.tiers import tiered
 
@@ -162,6 +162,59 @@ def test_a_trial_of_which_a_run_failed_has_failed_and_the_search_goes_on(
         "search  3 of 4 trials done, 1 failed",
         "search  4 of 4 trials done, 1 failed",
     ]
+
+
+class Refusing(Calculator):
+    """Refuses trials whose x is in a set, as values that do not go together are."""
+
+    def __init__(self, *refused: int) -> None:
+        super().__init__()
+        self.refused = refused
+
+    def start(self, jobs: Sequence[Sequence[str]]) -> Sequence[int]:
+        if read(jobs[0])["x"] in self.refused:
+            raise ConfigError([Problem("x", "does not go with y")])
+        return super().start(jobs)
+
+
+def test_a_trial_that_is_refused_has_failed_and_the_search_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("x=1,2,3", "seed=0,1", "hydra.sweeper.sampler=grid")
+    searched(tmp_path, *words, trainer=Refusing(1, 3), keep=True)
+    states = [trial.state for trial in study_of(tmp_path).trials]
+    assert states == [TrialState.FAIL, TrialState.COMPLETE, TrialState.FAIL]
+    assert "trial 2 cannot be trained: x: does not go with y" in capsys.readouterr().out.splitlines()
+
+
+def test_a_search_of_which_every_trial_is_refused_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not go with y"):
+        searched(tmp_path, "x=1,2", "hydra.sweeper.sampler=grid", trainer=Refusing(1, 2))
+
+
+class Evaluated(Calculator):
+    """Has evaluations, bad ones from the sixth trial on. A pruned run ends without a score if it `stops`."""
+
+    def __init__(self, stops: bool) -> None:
+        super().__init__()
+        self.stops = stops
+
+    def evaluations(self, run: int) -> Mapping[int, float] | None:
+        return {1: 100.0 if run < 5 else -100.0}
+
+    def advance(self) -> Mapping[int, float | None]:
+        ended = super().advance()
+        return {run: None if self.stops and run in self.pruned else score for run, score in ended.items()}
+
+
+@pytest.mark.parametrize(("stops", "state"), [(True, TrialState.PRUNED), (False, TrialState.COMPLETE)])
+def test_a_trial_is_pruned_unless_its_runs_ended_before_they_could_be_stopped(
+    tmp_path: Path, stops: bool, state: TrialState
+) -> None:
+    trainer = Evaluated(stops)
+    searched(tmp_path, X, "hydra.sweeper.trials=6", "sweep.pruner=median", trainer=trainer, keep=True)
+    assert trainer.pruned == [5]
+    assert [trial.state for trial in study_of(tmp_path).trials] == [TrialState.COMPLETE] * 5 + [state]
 
 
 @pytest.mark.parametrize("score", tiered([math.nan, math.inf, -math.inf], math.isnan))

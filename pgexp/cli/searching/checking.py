@@ -1,4 +1,4 @@
-"""Finds what can't be trained before anything is: a search may come to it after hours."""
+"""Check of a search's configs before anything is trained: a search may come to a wrong one after hours."""
 
 from collections.abc import Iterator
 
@@ -9,20 +9,24 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from pgexp.cli.config import typed
 from pgexp.cli.searching.distributions import Value
 from pgexp.cli.searching.space import Space
+from pgexp.schema.config import RunConfig
 
 
-def require_trainable(space: Space, config: DictConfig, loader: ConfigLoader) -> None:
-    """Raise what composing or checking a job raises: each choice is tried, and both ends of each range and interval.
+def checked(space: Space, config: DictConfig, loader: ConfigLoader) -> list[RunConfig]:
+    """Return configs that cover the space: each choice, and both ends of each range and interval.
 
     One key is changed at a time, the others have their first value; which of their values go together is not known.
+    Raises what composing or checking a config raises.
     """
+    found = []
     for params in _corners(space):
         for overrides in space.jobs(params)[:1]:  # the other seeds were checked with the command's own values
             job = loader.load_sweep_config(config, overrides)
             choices = dict(job.hydra.runtime.choices)
             with open_dict(job):
                 del job["hydra"]
-            typed(job, choices)
+            found.append(typed(job, choices))
+    return found
 
 
 def _corners(space: Space) -> Iterator[dict[str, Value]]:

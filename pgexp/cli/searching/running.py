@@ -16,6 +16,7 @@ from pgexp.cli.searching.storage import storage_url
 from pgexp.cli.searching.study import described, opened, study_name
 from pgexp.cli.searching.telling import standing, tell_found, write_results
 from pgexp.cli.searching.trials import Pruning, Trials
+from pgexp.schema.errors import ConfigError
 from pgexp.schema.sweep import Sweep
 from pgexp.storage.secrets import mask_uri
 
@@ -73,7 +74,6 @@ class Search:
         `config` is what Hydra composed without the swept keys, `words` are all arguments of the command. Raises
         ConfigError.
         """
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         of = described(config, self.space, self.settings)
         url = storage_url(self.settings, self.folder)
         name = study_name(self.settings, of, self.space)
@@ -84,30 +84,44 @@ class Search:
             self._train(trials, trainer, console)
             tell_found(trials, self.space, self.sweep.objective.metric, words, console)
 
+    def check(self) -> None:
+        """Raise ConfigError if the sampler's settings are wrong, or it cannot search this space."""
+        Trials(optuna.create_study(), self.space, self.settings)
+
     def first(self) -> tuple[list[list[str]], int]:
         """Return the overrides of the first trial's runs, and the number of trials. Nothing is kept."""
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
         trials = Trials(optuna.create_study(), self.space, self.settings)
         return self.space.jobs(trials.ask().params), trials.wanted
 
     def _train(self, trials: Trials, trainer: Trainer, console: Console) -> None:
+        """Train all trials. Raises the last trial's ConfigError if every trial was refused."""
         started: list[_Started] = []
+        has_trained, refused = False, None
         trainer.begin(trials.left * self.space.runs, lambda: self._prune(started, trainer))
         while (trials.left or started) and not (self.sweep.fail_fast and trainer.has_failed):
             while trials.left and (not started or trainer.needs_more):
                 trial = trials.ask()
-                started.append(_Started(trial, trainer.start(self.space.jobs(trial.params)), Pruning(trial)))
-            ended = trainer.advance()
+                jobs = self.space.jobs(trial.params)
+                try:
+                    started.append(_Started(trial, trainer.start(jobs), Pruning(trial)))
+                    has_trained = True
+                except ConfigError as error:  # values that do not go together; those of other trials may
+                    trials.tell(trial, [None] * len(jobs))
+                    console.print(f"trial {trial.number} cannot be trained: {error}", markup=False, soft_wrap=True)
+                    refused = error
+            ended = trainer.advance() if started else {}
             for each in [*started]:
                 each.scores |= {run: score for run, score in ended.items() if run in each.runs}
                 if len(each.scores) == len(each.runs):
                     started.remove(each)
-                    if each.is_pruned:
+                    if each.is_pruned and None in each.scores.values():
                         trials.tell_pruned(each.trial)
-                    else:
+                    else:  # its runs may have ended before they could be stopped
                         trials.tell(each.trial, [each.scores[run] for run in each.runs])
                     write_results(trials, self.space, self.folder)
                     console.print(standing(trials, self.space), markup=False, soft_wrap=True)
+        if refused is not None and not has_trained:
+            raise refused
 
     def _prune(self, started: Sequence[_Started], trainer: Trainer) -> None:
         for each in started if self.sweep.pruner != "none" else ():

@@ -34,12 +34,16 @@ def search(context: HydraContext, config: DictConfig, arguments: Sequence[str], 
     found = prepared(config, context.config_loader, arguments)
     settings = sweep_settings(config)
 
-    from pgexp.cli.searching.checking import require_trainable
+    from pgexp.cli.searching.checking import checked
 
-    require_trainable(found.space, config, context.config_loader)
-    begin(found, config)
+    found.check()
+    configs = checked(found.space, config, context.config_loader)
 
     from pgexp.cli.outcome import carried_out, fail  # imports torch
+    from pgexp.execution.validation import validate
+
+    validate(configs)
+    begin(found, config)
 
     if settings.sweep.dry_run:
         _print_plan(found, context, config, settings)
@@ -73,9 +77,12 @@ def prepared(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str])
     if sweep.pruner != "none":
         _require_evaluations(config, sweep.objective.metric, sweep.pruner)
 
+    import optuna
+
     from pgexp.cli.searching.running import Search
     from pgexp.cli.searching.space import read_space
 
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     space = read_space(arguments, settings.params, loader)
     return Search(settings, sweep, space, Path(config.hydra.sweep.dir).absolute())
 

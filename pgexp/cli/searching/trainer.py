@@ -22,7 +22,8 @@ class SweepTrainer:
         """config: what Hydra composed without the searched keys. metric: the objective."""
         self._composer, self._folders = Composer(context.config_loader, config), JobFolders(context)
         self._sweep, self._metric = sweep, metric
-        self._jobs: list[Job] = []
+        self._jobs: dict[int, Job] = {}
+        self._started = 0
         self._numbers: dict[Path, int] = {}
         self._evaluations: dict[int, _Evaluations] = {}
         self.has_failed = False
@@ -38,16 +39,20 @@ class SweepTrainer:
 
     def start(self, jobs: Sequence[Sequence[str]]) -> Sequence[int]:
         """Compose and queue runs; return their numbers. Raises ConfigError."""
-        first = len(self._jobs)
+        first = self._started
+        self._started += len(jobs)  # those that are refused leave folders, whose numbers are not used again
+        made: dict[int, Job] = {}
         for number, overrides in enumerate(jobs, first):
             job, _ = self._folders.made(self._composer.compose(overrides, number))
-            if job.folder in self._numbers:
+            if job.folder in self._numbers or job.folder in (other.folder for other in made.values()):
                 raise one_folder_for_several()
-            self._jobs.append(job)
+            made[number] = job
+        self._sweep.add(list(made.values()))
+        for number, job in made.items():
+            self._jobs[number] = job
             self._numbers[job.folder] = number
             self._evaluations[number] = _Evaluations(job, self._metric)
-        self._sweep.add(self._jobs[first:])
-        return range(first, len(self._jobs))
+        return list(made)
 
     def advance(self) -> Mapping[int, float | None]:
         """Return the scores of the runs that have ended since the last call; None for a run that has none."""
