@@ -12,10 +12,12 @@ from pgexp.schema.config import RunConfig
 
 def print_estimate(estimate: Estimate, console: Console) -> None:
     """Print the runs, one line per kind, and the time they take together."""
-    table = Table("runs", "what they train", "budget of each", "time of each", box=None, pad_edge=False)
+    table = Table(
+        "runs", "environment", "network", "baseline", "batch", "budget", "time of each", box=None, pad_edge=False
+    )
     for column in table.columns:
-        column.justify = "left" if column.header == "what they train" else "right"
-    lines = Counter((_subject(run.config), _budget(run.config), duration(run.seconds)) for run in estimate.runs)
+        column.justify = "right" if column.header in ("runs", "budget", "time of each") else "left"
+    lines = Counter((*_cells(run.config), _time(run.seconds)) for run in estimate.runs)
     for line, count in lines.items():
         table.add_row(f"{count:,}", *line)
     console.print(table)
@@ -27,12 +29,16 @@ def print_estimate(estimate: Estimate, console: Console) -> None:
     console.print("Nothing was trained, and nothing recorded: sweep.dry_run=true", soft_wrap=True)
 
 
-def _subject(config: RunConfig) -> str:
-    batch = config.batch
-    size = f"{batch.episodes} episodes" if batch.episodes else f"{config.num_envs} x {batch.steps} steps"
-    return f"{config.env.id}, {config.choices.get('network', config.network.name)}, batches of {size}"
+def _cells(config: RunConfig) -> tuple[str, str, str, str, str]:
+    batch, budget = config.batch, config.budget
+    return (
+        config.env.id,
+        config.choices.get("network", config.network.name),
+        config.choices.get("baseline", config.baseline.name),
+        f"{batch.episodes} episodes" if batch.episodes else f"{config.num_envs} x {batch.steps} steps",
+        f"{budget.steps:,} steps" if budget.steps is not None else f"{budget.episodes:,} episodes",
+    )
 
 
-def _budget(config: RunConfig) -> str:
-    budget = config.budget
-    return f"{budget.steps:,} steps" if budget.steps is not None else f"{budget.episodes:,} episodes"
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)

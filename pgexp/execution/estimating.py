@@ -80,16 +80,21 @@ def _without_fractions(value: Any) -> Any:
 
 
 def _seconds(config: RunConfig) -> float:
-    """Return how long a run trains, from the share of its budget that it spends in a second."""
+    """Return how long a run trains, from the share of its budget that it spends in a second.
+
+    The first update does not count if there are more: what is done once is part of it.
+    """
     run = assemble(config)
-    begun, elapsed = time.perf_counter(), 0.0
+    marks = [(time.perf_counter(), 0.0)]  # time and progress
     try:
         for _ in train(run.collector, run.learner):
-            elapsed = time.perf_counter() - begun
-            if elapsed >= _TRIAL and run.learner.progress > 0:
+            marks.append((time.perf_counter(), run.learner.progress))
+            if marks[-1][0] - marks[1][0] >= _TRIAL and marks[-1][1] > marks[1][1]:
                 break
     except Exception:  # it fails in the sweep, too
         return 0.0
     finally:
         run.close()
-    return elapsed / run.learner.progress
+    begun, before = marks[1] if len(marks) > 2 else marks[0]
+    ended, progress = marks[-1]
+    return (ended - begun) / (progress - before)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from pgexp.cli.resume import main
-from pgexp.execution import carrying_out
+from pgexp.execution import training
 from pgexp.execution.resuming import end_of
 from pgexp.schema.errors import ConfigError
 from pgexp.storage.checkpoint import read_checkpoint
@@ -38,7 +38,7 @@ def resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     done = SimpleNamespace(
         wait=lambda timeout: SinkState("done"), state=lambda: SinkState("done"), close=lambda: None
     )  # fmt: skip
-    monkeypatch.setattr(carrying_out, "SinkProcess", SimpleNamespace(start=lambda folder, uri: done))
+    monkeypatch.setattr(training, "SinkProcess", SimpleNamespace(start=lambda folder, uri, growing=False: done))
     monkeypatch.setattr(sys, "path", [*sys.path])
 
     def called(*arguments: str | Path) -> tuple[int, str, str]:
