@@ -8,13 +8,13 @@
 # make kills    60 sweeps killed five times each and resumed to the same bits  make fuzz     2,500 wrong inputs
 # make servers  PostgreSQL and an S3, killed in the middle of a sweep        make serving  a model in a fresh environment
 # make coverage  how often the intervals hold the truth, by simulation
-# make comparing  size and power of the tests of two configurations, the bias of the best, false alarms
+# make error-rates  size and power of the tests of two configurations, the bias of the best, false alarms
 # make workers  Ray clusters, and Slurm, which it wants installed
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: sweep study learning coverage comparing corridor exactness kills fuzz servers serving workers \
+.PHONY: sweep study learning coverage error-rates corridor exactness kills fuzz servers serving workers \
 	lint test test-all bench ui lock
 
 sweep: $(INSTALLED)
@@ -31,12 +31,12 @@ learning: $(INSTALLED)
 coverage: $(INSTALLED)
 	$(BIN)/python -m analysis.coverage.coverage
 
-comparing: $(INSTALLED)
-	$(BIN)/python -m analysis.comparing.size_and_power
-	$(BIN)/python -m analysis.comparing.selection_bias
-	$(BIN)/python -m analysis.comparing.steps_to_threshold
-	$(BIN)/python -m analysis.comparing.best_as_reference
-	$(BIN)/python -m analysis.comparing.collapse_fence
+error-rates: $(INSTALLED)
+	$(BIN)/python -m analysis.error_rates.size_and_power
+	$(BIN)/python -m analysis.error_rates.selection_bias
+	$(BIN)/python -m analysis.error_rates.steps_to_threshold
+	$(BIN)/python -m analysis.error_rates.best_as_reference
+	$(BIN)/python -m analysis.error_rates.collapse_fence
 
 corridor: $(INSTALLED)
 	$(BIN)/pgexp -m experiment=sutton_barto_13_1

@@ -18,7 +18,6 @@ import torch
 
 from benchmarks.throughput import config_of
 from pgexp.execution.assembly import assemble
-from pgexp.learning.trainer import train
 
 BASELINES = ("mean", "value")
 LEVELS = ("light", "full")
@@ -28,7 +27,7 @@ def cpu_seconds(baseline: str, level: str, overrides: list[str]) -> float:
     """Return the CPU time of training a run, without its assembly."""
     run = assemble(config_of(f"baseline={baseline}", f"diagnostics={level}", "budget.steps=200_000", *overrides))
     begun = time.process_time()
-    for _ in train(run.collector, run.learner):
+    for _ in run.trainer.train():
         pass
     seconds = time.process_time() - begun
     run.close()

@@ -1,11 +1,12 @@
-"""What it costs to load a sweep into frames, from a store and from a folder: seconds and memory.
+"""Time and memory of loading a sweep into data frames, from a store and from a folder.
 
     python -m benchmarks.loading [--runs 1000] [--points 1000]
 
-The store is a fresh SQLite, written through MLflow, with the parameters, tags and metrics that training leaves there;
-the folder is the same sweep's. Each run's table has twenty metrics a row, and an evaluation in each fiftieth. Each
-source is loaded in a process of its own. `importing` is pandas and, for the store, MLflow; `runs` is the frame of runs,
-`evaluations` that of one metric, `metrics` that of all, which has so many rows and MiB; `peak` is all of the process.
+The store is a fresh SQLite database, written by MLflow with the parameters, tags and metrics of a training; the folder
+is that of the same sweep. Each run's table has twenty metrics per row, and an evaluation in each fiftieth row. Each
+source is loaded in a new process. `importing` is the import of pandas and, for the store, MLflow. `runs` is the
+frame of runs, `evaluations` that of one metric, `metrics` that of all metrics with rows and MiB; `peak` is that
+of the process.
 """
 
 import argparse
@@ -20,14 +21,13 @@ from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 
+from pgexp.runs.manifest import RunEntry, SweepManifest, Tracking, save_manifest
+from pgexp.runs.metric_tables import write_tables
+from pgexp.runs.run_log import Row, RunLogWriter, RunState
 from pgexp.schema import names
-from pgexp.storage import record
-from pgexp.storage.record import Record, RunRecord, Tracking
-from pgexp.storage.spool import Row, SpoolWriter
-from pgexp.storage.tables import write_tables
 
-_SEEDS = 10  # of each configuration
-_SPARSE = 50  # rows from one evaluation to the next
+_SEEDS = 10  # per configuration
+_SPARSE = 50  # rows between two evaluations
 _DENSE = (names.RETURN_MEAN, *(f"group/metric_{number}" for number in range(19)))
 _PARAMS: dict[str, str | int | float | bool] = {
     f"part_{number // 8}.option_{number % 8}": 1 / (number + 1) for number in range(56)
@@ -35,41 +35,41 @@ _PARAMS: dict[str, str | int | float | bool] = {
 
 
 def one_run(folder: Path, points: int) -> None:
-    """Write the spool and the table of one run, which stands for all."""
-    spool = SpoolWriter(folder / names.ROWS_FILE)
+    """Write the run log and the table of one run, which all runs share."""
+    log = RunLogWriter(folder / names.ROWS_FILE)
     for update in range(1, points + 1):
         dense = {name: (update * (number + 1)) ** 0.5 for number, name in enumerate(_DENSE)}
-        spool.append(Row(500 * update, update / points, 1_000 * update, dense))
+        log.append(Row(500 * update, update / points, 1_000 * update, dense))
         if update % _SPARSE == 0:
             evaluation = dict.fromkeys(names.evaluation_metrics(names.EVALUATION), update / points)
-            spool.append(Row(500 * update, update / points, 1_000 * update, evaluation))
+            log.append(Row(500 * update, update / points, 1_000 * update, evaluation))
     final = dict.fromkeys(names.evaluation_metrics(names.FINAL), 1.0)
-    spool.append(Row(500 * points, 1.0, 1_000 * points, final))
-    spool.end("FINISHED", complete=True)
+    log.append(Row(500 * points, 1.0, 1_000 * points, final))
+    log.end(RunState.FINISHED, complete=True)
     write_tables(folder)
 
 
-def sweep_of(one: Path, folder: Path, runs: int, uri: str) -> Record:
-    """Write the record of a sweep whose runs have the one's numbers."""
-    made = Record(folder, "sweep", "sweep", "", Tracking(uri, "loading", 200), tuple(map(_run, range(runs))), {})
-    record.write(made)
+def sweep_of(one: Path, folder: Path, runs: int, uri: str) -> SweepManifest:
+    """Write the manifest of a sweep whose runs have the numbers of one run."""
+    made = SweepManifest(folder, "sweep", "sweep", "", Tracking(uri, "loading", 200), tuple(map(_run, range(runs))), {})
+    save_manifest(made)
     for run in made.runs:
         shutil.copy2(one / names.METRICS_FILE, made.folder_of(run))
         (made.folder_of(run) / names.ROWS_FILE).hardlink_to(one / names.ROWS_FILE)
     return made
 
 
-def _run(number: int) -> RunRecord:
+def _run(number: int) -> RunEntry:
     configuration, seed = divmod(number, _SEEDS)
     name = f"optimizer.lr={configuration + 1}e-3"
     params = _PARAMS | {"env.id": "CartPole-v1", "optimizer.lr": (configuration + 1) * 1e-3, "seed": seed}
     key = f"{configuration:016x}"
-    return RunRecord(str(number), uuid.uuid4().hex, f"{name} seed={seed}", name, key, name, seed, params, {})
+    return RunEntry(str(number), uuid.uuid4().hex, f"{name} seed={seed}", name, key, name, seed, params, {})
 
 
-def bring(sweep: Record) -> None:
-    """Write the sweep's runs into its store, as its sink would, but each metric's last point alone."""
-    from pgexp.storage.mlflow_client import Metric, Param, artifact_location, connect, param_texts
+def export(sweep: SweepManifest) -> None:
+    """Write the sweep's runs into its store as the exporter does, but only the last point per metric."""
+    from pgexp.tracking.client import Metric, Param, artifact_location, connect, param_texts
 
     client = connect(sweep.tracking.uri)
     experiment = client.create_experiment(sweep.tracking.experiment, artifact_location(sweep.tracking.uri))
@@ -77,7 +77,8 @@ def bring(sweep: Record) -> None:
     for run in sweep.runs:
         tags = {names.TAG_ROLE: names.ROLE_RUN, names.TAG_SWEEP: "sweep", names.TAG_CONFIGURATION: run.configuration}
         tags |= {names.TAG_CONFIGURATION_NAME: run.configuration_name, names.TAG_CODE: "c0de", names.TAG_KEY: run.key}
-        tags |= {names.TAG_THRESHOLD: "475.0", names.TAG_FOLDER: str(sweep.folder_of(run)), names.TAG_DRAINED: "1021"}
+        tags |= {names.TAG_THRESHOLD: "475.0", names.TAG_FOLDER: str(sweep.folder_of(run))}
+        tags[names.TAG_ROWS_SYNCED] = "1021"
         info = client.create_run(experiment, 1_000, tags, run_name=run.name).info
         params = [Param(name, text) for name, text in param_texts(run.params).items()]
         client.log_batch(info.run_id, [Metric(name, 1.0, 2_000, 3) for name in last], params)
@@ -88,12 +89,12 @@ def bring(sweep: Record) -> None:
 
 
 def load(source: str | Path, uri: str) -> str:
-    """Load both frames in the only process that does, and return what that cost."""
+    """Load the frames in this process, and return the cost as a line of the table."""
     times = [time.perf_counter()]
     from pgexp.comparison import frames
 
     if isinstance(source, str):
-        import_module("pgexp.storage.mlflow_client")  # it takes seconds, which are told apart
+        import_module("pgexp.tracking.client")  # takes seconds, which are measured separately
     times.append(time.perf_counter())
     runs = frames.runs(source)
     times.append(time.perf_counter())
@@ -118,7 +119,7 @@ def main() -> None:
         uri = f"sqlite:///{folder}/mlflow.db"
         one_run(Path(folder, "one"), arguments.points)
         sweep = sweep_of(Path(folder, "one"), Path(folder, "sweep"), arguments.runs, uri)
-        bring(sweep)
+        export(sweep)
         columns = ("importing", "runs", "evaluations", "metrics", "rows", "frame MiB", "peak MiB")
         widths = (10, 10, 14, 10, 14, 12, 12)
         heading = "".join(f"{column:>{width}}" for column, width in zip(columns, widths, strict=True))

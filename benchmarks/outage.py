@@ -1,11 +1,10 @@
-"""What tracking costs, with the store there and with it away all the time: CPU time of a whole command, as ratios.
+"""CPU time of a command with an unreachable MLflow server, relative to one with a SQLite store.
 
     python -m benchmarks.outage [--pairs 15] [--runs 8] [OVERRIDE ...]
 
-A sweep trains again and again, each time in a process of its own: into a fresh SQLite store (`there`), and towards a
-port at which nobody answers (`away`), in turn, so that a machine whose speed drifts does so under both. `trainer` is
-the process that trains, `all` has the recorder's with it. The median of the ratios has a 95 % interval that rests on
-the binomial distribution alone.
+A sweep is trained several times, each time in a new process, alternately with a fresh SQLite store (`there`) and with a
+port at which no server listens (`away`), so that drifts of the machine's speed affect both. `trainer` is the process
+that trains; `all` includes the exporter. The 95 % interval of the median ratio follows from the binomial distribution.
 """
 
 from pgexp.schema import determinism
@@ -28,7 +27,7 @@ from rich.console import Console
 from scipy.stats import quantile_test
 
 from benchmarks.throughput import HERE, config_of
-from pgexp.execution.plan import Job
+from pgexp.execution.jobs import Job
 from pgexp.execution.training import train_sweep
 
 Store = Literal["there", "away"]
@@ -45,29 +44,29 @@ class Cost:
 
 
 def cost(store: Store, runs: int, overrides: Sequence[str]) -> Cost:
-    """Return what a command costs, in a process of its own, whose store is like that."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # and not listening
-        uri = f"http://127.0.0.1:{nobody.getsockname()[1]}" if store == "away" else f"sqlite:///{folder}/mlflow.db"
+    """Return the cost of a command in a new process, with its store there or away."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # does not listen
+        uri = f"http://127.0.0.1:{unused.getsockname()[1]}" if store == "away" else f"sqlite:///{folder}/mlflow.db"
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            return process.submit(_trained, uri, Path(folder), runs, overrides).result()
+            return process.submit(_train, uri, Path(folder), runs, overrides).result()
 
 
-def _trained(uri: str, folder: Path, runs: int, overrides: Sequence[str]) -> Cost:
+def _train(uri: str, folder: Path, runs: int, overrides: Sequence[str]) -> Cost:
     shipped = config_of("baseline=value", "budget.steps=200_000", *overrides)
     tracking = replace(shipped.tracking, uri=uri)
-    found = [replace(shipped, seed=seed, tracking=tracking) for seed in range(runs)]
-    jobs = [Job(config, folder / str(number)) for number, config in enumerate(found)]
-    train_sweep(jobs, folder, HERE, dict, Console(quiet=True))
-    trainer, recorder = (
+    configs = [replace(shipped, seed=seed, tracking=tracking) for seed in range(runs)]
+    jobs = [Job(config, folder / str(number)) for number, config in enumerate(configs)]
+    train_sweep(jobs, folder, HERE, Console(quiet=True))
+    trainer, exporter = (
         usage.ru_utime + usage.ru_stime
         for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     )
-    return Cost(trainer, trainer + recorder)
+    return Cost(trainer, trainer + exporter)
 
 
-def span(ratios: Sequence[float]) -> str:
-    """Return the median and its interval; fewer than six ratios have none."""
+def format_median(ratios: Sequence[float]) -> str:
+    """Return the median and its interval, which needs at least six ratios."""
     low, high = cast(tuple[float, float], quantile_test(ratios, p=0.5).confidence_interval(0.95))
     return f"{statistics.median(ratios):.3f} [{low:.3f}, {high:.3f}]"
 
@@ -84,8 +83,8 @@ def main() -> None:
         (cost("away", arguments.runs, arguments.overrides), cost("there", arguments.runs, arguments.overrides))
         for _ in range(arguments.pairs)
     ]
-    spans = [span([getattr(away, part) / getattr(there, part) for away, there in pairs]) for part in PARTS]
-    print(f"{'away / there':<24}{spans[0]:>28}{spans[1]:>28}")
+    medians = [format_median([getattr(away, part) / getattr(there, part) for away, there in pairs]) for part in PARTS]
+    print(f"{'away / there':<24}{medians[0]:>28}{medians[1]:>28}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""How long a sweep of many runs takes to plan, and how much memory: until its record is written and training begins.
+"""Time and memory of a large sweep's planning, until its manifest is written and training begins.
 
     python -m benchmarks.planning [--jobs 256 1024 4096] [OVERRIDE ...]
 
-Each size is planned in a process of its own, over seeds, learning rates, discounts and baselines: its jobs are
-composed, each with its own folder (`composing`), built (`building`), and recorded (`recording`). CPU time, since files
-are written and other processes may be at work. `growth` is the time a job takes over what it takes in the smallest
-sweep: 1 where time grows linearly. Ten thousand: --jobs 256 10000.
+Each sweep is planned in a new process, over seeds, learning rates, discounts and baselines. Its jobs are composed
+(`composing`), built (`building`) and written with the manifest (`recording`). Times are CPU times. `growth` is the time
+per job relative to the smallest sweep: 1 for linear growth. For ten thousand jobs: --jobs 256 10000.
 """
 
 from pgexp.schema import determinism
@@ -33,18 +32,18 @@ from hydra.core.utils import setup_globals
 from hydra.types import HydraContext, RunMode
 
 from benchmarks.throughput import HERE
-from pgexp.cli.folder import config_folder
-from pgexp.cli.job_folders import planned
-from pgexp.execution.recording import write_record
+from pgexp.cli.command_state import new_state
+from pgexp.cli.compose import config_folder, plan_jobs
+from pgexp.execution.manifest import write_manifest
 from pgexp.execution.validation import validate
 
 PARTS = ("composing", "building", "recording")
-MEBIBYTE = 1024  # kibibytes, in which Linux tells memory
+MEBIBYTE = 1024  # kibibytes, the unit of ru_maxrss on Linux
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What planning a sweep costs: CPU seconds of each part, and the process's peak memory in MiB."""
+    """Cost of planning a sweep: CPU seconds per part, and the process's peak memory in MiB."""
 
     seconds: dict[str, float]
     memory: float
@@ -56,16 +55,16 @@ class Cost:
 
 
 def cost(jobs: int, overrides: Sequence[str]) -> Cost:
-    """Return what it costs to plan so many jobs, in a process and a folder of its own."""
+    """Return the cost of planning a number of jobs, in a new process and folder."""
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, get_context("spawn")) as process:
-        return process.submit(_planned, jobs, overrides, Path(folder)).result()
+        return process.submit(_measure, jobs, overrides, Path(folder)).result()
 
 
-def _planned(number: int, overrides: Sequence[str], folder: Path) -> Cost:
+def _measure(number: int, overrides: Sequence[str], folder: Path) -> Cost:
     os.chdir(folder)
     torch.set_num_threads(1)
     seconds = dict.fromkeys(PARTS, 0.0)
-    _plan(1, overrides, folder / "first", dict.fromkeys(PARTS, 0.0))  # which loads what is loaded once
+    _plan(1, overrides, folder / "first", dict.fromkeys(PARTS, 0.0))  # loads modules
     _plan(number, overrides, folder / "sweep", seconds)
     return Cost(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEBIBYTE)
 
@@ -74,19 +73,21 @@ def _plan(number: int, overrides: Sequence[str], folder: Path, seconds: dict[str
     with initialize_config_dir(str(config_folder()), version_base="1.3"), _timed(seconds, "composing"):
         setup_globals()
         hydra = GlobalHydra.instance().hydra
-        assert hydra is not None  # it was initialized
-        given = [f"hydra.sweep.dir={folder}", "hydra.job.name=pgexp"]
-        master = hydra.config_loader.load_configuration("config", given, RunMode.MULTIRUN)
+        assert hydra is not None  # initialized above
+        overrides_of_hydra = [f"hydra.sweep.dir={folder}", "hydra.job.name=pgexp"]
+        master = hydra.config_loader.load_configuration("config", overrides_of_hydra, RunMode.MULTIRUN)
         context = HydraContext(hydra.config_loader, Callbacks())
-        jobs = [job for job, _ in planned(context, master, list(islice(_swept(overrides), number)), 0)]
+        with new_state() as state:
+            jobs = [job for job, _ in plan_jobs(context, master, list(islice(_sweep_overrides(overrides), number)), 0)]
+            state.output_dirs.keep()
     with _timed(seconds, "building"):
-        trials = validate([job.config for job in jobs])
+        tags = validate([job.config for job in jobs])
     with _timed(seconds, "recording"):
-        write_record(jobs, trials, folder, HERE)
+        write_manifest(jobs, tags, folder, HERE)
 
 
-def _swept(overrides: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the overrides of one job after another, as a sweep has them."""
+def _sweep_overrides(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the overrides of each job of the sweep."""
     seeds, rates, discounts = range(10_000), (0.001, 0.002, 0.005, 0.01), (0.9, 0.95, 0.98, 0.99)
     for seed, rate, gamma, baseline in product(seeds, rates, discounts, ("none", "mean", "leave_one_out", "value")):
         yield [f"seed={seed}", f"optimizer.lr={rate}", f"algorithm.gamma={gamma}", f"baseline={baseline}", *overrides]
@@ -94,9 +95,9 @@ def _swept(overrides: Sequence[str]) -> Iterator[list[str]]:
 
 @contextmanager
 def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
-    begun = time.process_time()
+    start = time.process_time()
     yield
-    seconds[part] += time.process_time() - begun
+    seconds[part] += time.process_time() - start
 
 
 def main() -> None:
@@ -105,14 +106,17 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, nargs="+", default=[256, 1024, 4096])
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
-    print(f"{'jobs':>8}{'seconds':>10}{'ms a job':>10}{'growth':>8}{'MiB':>8}", *(f"{part:>11}" for part in PARTS))
+    print(f"{'jobs':>8}{'seconds':>10}{'ms/job':>10}{'growth':>8}{'MiB':>8}", *(f"{part:>11}" for part in PARTS))
     smallest: float | None = None
     for jobs in sorted(arguments.jobs):
-        found = cost(jobs, arguments.overrides)
-        each = found.total / jobs
+        measured = cost(jobs, arguments.overrides)
+        each = measured.total / jobs
         smallest = smallest or each
-        parts = (f"{found.seconds[part]:>11.2f}" for part in PARTS)
-        print(f"{jobs:>8,}{found.total:>10.2f}{each * 1e3:>10.2f}{each / smallest:>8.2f}{found.memory:>8,.0f}", *parts)
+        parts = (f"{measured.seconds[part]:>11.2f}" for part in PARTS)
+        print(
+            f"{jobs:>8,}{measured.total:>10.2f}{each * 1e3:>10.2f}{each / smallest:>8.2f}{measured.memory:>8,.0f}",
+            *parts,
+        )
 
 
 if __name__ == "__main__":

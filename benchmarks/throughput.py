@@ -32,20 +32,20 @@ import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
 
-from pgexp.cli.config import typed
-from pgexp.cli.folder import config_folder
+from pgexp.algorithms.collector import Collector
+from pgexp.cli.compose import config_folder, run_config
 from pgexp.envs.bank import Bank, Start, Transition
-from pgexp.envs.spaces import hander
+from pgexp.envs.spaces import action_converter
 from pgexp.execution.assembly import Run, assemble
 from pgexp.functional.arrays import Floats, Rows
-from pgexp.learning.trainer import train
+from pgexp.functional.batch import Batch
 from pgexp.schema.config import Option, RunConfig
 from pgexp.schema.sweep import Settings, Sweep
 
 SEGMENTS: Final = ("env.num_envs=16", "algorithm.batch.episodes=null", "algorithm.batch.steps=128")
-DROPPED: Final = (*SEGMENTS, "algorithm.open_tail=drop")  # the batch mean predicts nothing to bootstrap with
+DROPPED: Final = (*SEGMENTS, "algorithm.partial_episodes=drop")  # the batch mean predicts nothing to bootstrap with
 WIDE: Final = ("network.widths=[64,64]",)
-VALUE: Final = ("baseline=value", "baseline.network.widths=[64,64]", "baseline.fit_steps=1")
+VALUE: Final = ("baseline=value", "baseline.network.widths=[64,64]", "baseline.value_updates=1")
 CARTPOLE: Final[Mapping[str, tuple[str, ...]]] = {
     "relu, mean, segments": (*WIDE, "baseline=mean", *DROPPED),
     "relu, mean, segments, no diagnostics": (*WIDE, "baseline=mean", *DROPPED, "diagnostics=off"),
@@ -81,7 +81,7 @@ class SmallModule(torch.nn.Module):
 def config_of(*overrides: str) -> RunConfig:
     """Return the shipped configuration with these overrides, and a budget without end."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return typed(compose("config", overrides=["budget.steps=1_000_000_000", *overrides]), {})
+        return run_config(compose("config", overrides=["budget.steps=1_000_000_000", *overrides]), {})
 
 
 def sgemm() -> float:
@@ -108,20 +108,34 @@ def operations_per_step(run: Run, fits: int) -> int:
     return 2 * products * (1 + 3 * (1 + fits))
 
 
+class TimedCollector(Collector):
+    """A collector that measures the seconds of its last batch."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self.seconds = 0.0
+
+    def collect(self) -> Batch:
+        """Return the next batch."""
+        start = time.perf_counter()
+        batch = self._collector.collect()
+        self.seconds = time.perf_counter() - start
+        return batch
+
+
 def measure(run: Run, seconds: float) -> dict[str, float]:
     """Train for some seconds after a warm-up; return the rates of acting, of learning and of both."""
     acting = learning = 0.0
     begun, first = time.perf_counter(), -1
+    run.trainer.collector = collector = TimedCollector(run.collector)
     while acting + learning < seconds:
         if first < 0 and time.perf_counter() - begun > 0.5:
-            acting, learning, first = 0.0, 0.0, run.learner.steps
+            acting, learning, first = 0.0, 0.0, run.trainer.steps
         start = time.perf_counter()
-        batch = run.collector.collect()
-        collected = time.perf_counter()
-        run.learner.learn(batch)
-        acting += collected - start
-        learning += time.perf_counter() - collected
-    steps = run.learner.steps - first
+        run.trainer.update()
+        learning += time.perf_counter() - start - collector.seconds
+        acting += collector.seconds
+    steps = run.trainer.steps - first
     return {"acting": steps / acting, "learning": steps / learning, "both": steps / (acting + learning)}
 
 
@@ -213,14 +227,14 @@ def simulator(config: RunConfig, seconds: float) -> dict[str, float]:
     run = assemble(config)
     rollout: Any = run.collector._rollout
     rollout.bank = recorded = Recorded(rollout.bank)
-    hand = hander(run.env.spaces.action)
+    hand = action_converter(run.env.spaces.action)
     count = range(config.num_envs)
     bare = {
         "gym.make": [gym.make(config.env.id, **config.env.kwargs) for _ in count],
         "gym.make without checks": [run.env.make() for _ in count],
     }
     spent = dict.fromkeys(["both", *bare], 0.0)
-    updates, first, clock = train(run.collector, run.learner), 0, time.perf_counter
+    updates, first, clock = run.trainer.train(), 0, time.perf_counter
     while spent["both"] < seconds:
         begun = clock()
         next(updates)
@@ -236,9 +250,9 @@ def simulator(config: RunConfig, seconds: float) -> dict[str, float]:
                     envs[row].reset(seed=seed)
             spent[kind] += clock() - begun
         if not first:  # the first update makes the environments, and has none of its time counted
-            first, spent = run.learner.steps, dict.fromkeys(spent, 0.0)
+            first, spent = run.trainer.steps, dict.fromkeys(spent, 0.0)
     run.close()
-    steps = run.learner.steps - first
+    steps = run.trainer.steps - first
     rates = {kind: steps / elapsed for kind, elapsed in spent.items()}
     return rates | {f"share of {kind}": rates["both"] / rates[kind] for kind in bare}
 

@@ -1,7 +1,7 @@
-"""The sweeper that makes a grid of what a sweep's values are (`hydra/sweeper=grid`), as Hydra finds it.
+"""Sweeper over a grid of values (`hydra/sweeper=grid`).
 
-It makes the jobs that Hydra's basic sweeper makes, and leaves their composing to the launcher, which has to do it
-anyway. Hydra imports this at the start of each of its applications: nothing heavy here, all else where it is used.
+It creates the same jobs as Hydra's basic sweeper, but does not compose them, because the launcher does. Hydra imports
+this module at the start of every application, so heavy imports are inside functions.
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ from omegaconf import DictConfig, OmegaConf
 
 @dataclass
 class GridConf:
-    """The sweeper's config: its class, and the keys of Hydra's basic sweeper."""
+    """Config of the sweeper: its class, and the keys of Hydra's basic sweeper."""
 
     _target_: str = "hydra_plugins.pgexp_grid.GridSweeper"
-    max_batch_size: int | None = None  # how many jobs are launched at a time; null: all of them
-    params: dict[str, str] | None = None  # values to sweep beside those of the command line
+    max_batch_size: int | None = None  # number of jobs per launch; null: all
+    params: dict[str, str] | None = None  # values to sweep, in addition to those of the command line
 
 
 class GridSweeper(Sweeper):
-    """Launches a job for each combination of the values."""
+    """Sweeper that launches a job per combination of the values."""
 
     def __init__(self, max_batch_size: int | None, params: dict[str, str] | None = None) -> None:
-        """Keep what is configured."""
+        """Store the settings."""
         self._max_batch_size, self._params = max_batch_size, params or {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra hands over, and make the launcher."""
+        """Store Hydra's context and config, and create the launcher."""
         from hydra.core.plugins import Plugins
 
         self._context, self._config = hydra_context, config
@@ -41,24 +41,24 @@ class GridSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch the jobs of the arguments, batch after batch; return what came of each batch."""
+        """Launch the jobs in batches. Return the results of each batch."""
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
         from hydra.core.override_parser.overrides_parser import OverridesParser
 
         parser = OverridesParser.create(config_loader=self._context.config_loader)
-        swept = parser.parse_overrides([*(f"{key}={value}" for key, value in self._params.items()), *arguments])
-        batches = BasicSweeper.split_arguments(swept, self._max_batch_size)
+        overrides = parser.parse_overrides([*(f"{key}={value}" for key, value in self._params.items()), *arguments])
+        batches = BasicSweeper.split_arguments(overrides, self._max_batch_size)  # nothing public does this
         folder = Path(self._config.hydra.sweep.dir)
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self._config, folder / "multirun.yaml")
-        done: list[Sequence[JobReturn]] = []
+        results: list[Sequence[JobReturn]] = []
         first = 0
         for batch in batches:
-            done.append(self._launcher.launch(batch, initial_job_idx=first))
-            for job in done[-1]:
-                _ = job.return_value  # which raises where the job failed
+            results.append(self._launcher.launch(batch, initial_job_idx=first))
+            for job in results[-1]:
+                _ = job.return_value  # raises the job's exception
             first += len(batch)
-        return done
+        return results
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="grid", node=GridConf, provider="pgexp")

@@ -1,6 +1,6 @@
-"""Launcher of sweeps (`hydra/launcher=queue`), as Hydra finds it.
+"""Launcher that trains the jobs of a sweep as a queue of runs (`hydra/launcher=queue`).
 
-Hydra imports this at the start of each of its applications: nothing heavy here, all else where it is used.
+Hydra imports this module at the start of every application, so heavy imports are inside functions.
 """
 
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from omegaconf import DictConfig
 
 @dataclass
 class QueueConf:
-    """The launcher's config: its class."""
+    """Config of the launcher: its class."""
 
     _target_: str = "hydra_plugins.pgexp_queue.QueueLauncher"
 
 
 class QueueLauncher(Launcher):
-    """Queues all jobs of a batch."""
+    """Launcher that queues all jobs of a batch."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra hands over."""
+        """Store Hydra's context and config."""
         self._context, self._config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Train the jobs; return each one's final score as its return value."""
+        """Train the jobs. Return each one's final score as its return value."""
         from pgexp.cli.sweep import launch
 
         return launch(self._context, self._config, job_overrides, initial_job_idx)

@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from pgexp.cli.config import typed
+from pgexp.cli.compose import run_config
 from pgexp.schema.config import RunConfig
 
 torch.set_num_threads(1)
@@ -65,7 +65,7 @@ def pytest_runtest_teardown() -> Generator[None, object, object]:
 @pytest.fixture(scope="session")
 def fresh_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow store, which tests copy: to create one takes seconds. All pytest workers share it."""
-    from pgexp.storage.mlflow_client import connect  # one and a half seconds, only for tests that need a store
+    from pgexp.tracking.client import connect  # one and a half seconds, only for tests that need a store
 
     base = tmp_path_factory.getbasetemp()
     database = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fresh store" / "mlflow.db"
@@ -84,6 +84,6 @@ def configured() -> Compose:
         choices = dict(config.hydra.runtime.choices)
         OmegaConf.set_struct(config, False)
         del config["hydra"]
-        return typed(config, choices)
+        return run_config(config, choices)
 
     return composed

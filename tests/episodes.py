@@ -1,4 +1,4 @@
-"""Hand-made batches and the estimator in its plainest form, for tests of baselines and learning."""
+"""Batches of given episodes, and an advantage estimator with the simplest settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pgexp.baselines.baseline import Baseline
+from pgexp.algorithms.advantages import AdvantageEstimator, GradientEstimate, baseline_values
+from pgexp.baselines.baseline import Baseline, Predictor
 from pgexp.baselines.none import NoBaseline
-from pgexp.functional.batch import Batch, Credit
-from pgexp.functional.moments import Moments
-from pgexp.learning.estimator import Estimate, Estimator
+from pgexp.functional.batch import Batch, Returns
+from pgexp.functional.normalization import Moments
 
 
 @dataclass(frozen=True)
 class Episode:
-    """An episode, or the part that a segment holds: an observation, an action and a reward per step."""
+    """An episode, or a segment's part of one: an observation, an action and a reward per step."""
 
     observations: Sequence[Sequence[float]]
     actions: Sequence[int]
@@ -44,11 +44,13 @@ def batch_of(*episodes: Episode) -> Batch:
     )
 
 
-# The estimator in its plainest form.
+EMPTY = Moments.empty(1)
+
+# The simplest settings of an AdvantageEstimator.
 PLAIN: Mapping[str, Any] = {
     "episodes": 8,
     "gamma": 1.0,
-    "credit": "reward_to_go",
+    "return_type": "reward_to_go",
     "gae_lambda": 1.0,
     "n_steps": 1,
     "discount_states": False,
@@ -57,20 +59,24 @@ PLAIN: Mapping[str, Any] = {
     "return_scale": "none",
     "advantage_scale": "none",
     "time_limit": "end",
-    "open_tail": "bootstrap",
+    "partial_episodes": "bootstrap",
 }
 
 
-def estimator(**changed: Any) -> Estimator:
-    """Return the estimator in its plainest form, except for the settings in `changed`."""
-    return Estimator(**{**PLAIN, **changed})
+def estimator(**changed: Any) -> AdvantageEstimator:
+    """Return an estimator with the simplest settings, except for those in `changed`."""
+    return AdvantageEstimator(**{**PLAIN, **changed})
 
 
-def estimate(how: Estimator, baseline: Baseline, batch: Batch) -> Estimate:
-    """Return the estimate from a batch, without statistics of earlier returns."""
-    return how.estimate(baseline, batch, Moments.none(1))
+def estimate(how: AdvantageEstimator, baseline: Baseline, batch: Batch, past: Moments = EMPTY) -> GradientEstimate:
+    """Return the estimate from a batch, as an update computes it. past: the moments of earlier returns."""
+    prediction = baseline.predict(batch) if isinstance(baseline, Predictor) else None
+    rewards = how.rewards(batch, past)
+    returns = how.returns(batch, rewards, prediction)
+    values = baseline_values(baseline, batch, returns, prediction)
+    return how.estimate(batch, rewards, returns, values, returns.per_step - values)
 
 
-def credit_of(how: Estimator, batch: Batch) -> Credit:
-    """Return the credit of a batch's steps."""
-    return estimate(how, NoBaseline(), batch).credit
+def returns_of(how: AdvantageEstimator, batch: Batch) -> Returns:
+    """Return the returns of a batch's steps."""
+    return estimate(how, NoBaseline(), batch).returns

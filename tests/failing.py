@@ -8,7 +8,7 @@ import torch
 
 from pgexp.baselines.baseline import Baseline
 from pgexp.functional.arrays import Floats
-from pgexp.functional.batch import Batch, Credit
+from pgexp.functional.batch import Batch, Returns
 from pgexp.schema.config import Option, RunConfig
 from tests.conftest import Compose
 from tests.streams import episode_seed
@@ -25,15 +25,15 @@ class Moody(Baseline):
     """A baseline of zero that raises at its third update."""
 
     biased = False
-    remembered = ("updates",)
+    state_attributes = ("updates",)
 
     def __init__(self) -> None:
         self.updates = 0
 
-    def values(self, batch: Batch, credit: Credit) -> Floats:
-        return credit.of_steps * 0
+    def values(self, batch: Batch, returns: Returns) -> Floats:
+        return returns.per_step * 0
 
-    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+    def update(self, batch: Batch, returns: Returns) -> dict[str, float]:
         self.updates += 1
         if self.updates == 3:
             raise LookupError("no mood\n left")
@@ -43,9 +43,9 @@ class Moody(Baseline):
 class Sly(Moody):
     """A baseline that counts its updates without declaring the counter, and does not raise."""
 
-    remembered = ()
+    state_attributes = ()
 
-    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+    def update(self, batch: Batch, returns: Returns) -> dict[str, float]:
         self.updates += 10
         return {}
 
@@ -53,7 +53,7 @@ class Sly(Moody):
 class Opaque(Moody):
     """A baseline whose state cannot be saved from its second update on."""
 
-    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+    def update(self, batch: Batch, returns: Returns) -> dict[str, float]:
         self.updates: Any = self.updates + 1 if self.updates == 0 else print
         return {}
 

@@ -1,4 +1,4 @@
-"""A proxy in front of a server that loses requests, answers and patience, in an order that a seed decides."""
+"""A proxy that makes requests to a server fail, in an order that a seed decides."""
 
 import http.client
 import random
@@ -12,10 +12,10 @@ FAULTS: tuple[Fault, ...] = ("refused", "unavailable", "failed", "broken", "lost
 
 
 class FaultyProxy:
-    """Passes a share of all requests on as they are; with the others something goes wrong.
+    """Proxy that makes a share of all requests fail, and forwards the others.
 
-    `refused` (400), `unavailable` (503) and `failed` (500) never reach the server, `broken` closes the connection
-    instead. What is `lost` is the server's answer; and a request that arrives `twice` is answered the second time.
+    Requests that are `refused` (400), `unavailable` (503) or `failed` (500) do not reach the server; `broken` closes
+    the connection instead. The server's answer to a `lost` request is dropped, and a request is sent `twice`.
     """
 
     def __init__(self, port: int, share: float, seed: int) -> None:
@@ -34,7 +34,7 @@ class FaultyProxy:
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer  # noqa: N815  # http.server's names
 
-            def log_message(self, *_given: Any) -> None:
+            def log_message(self, *_arguments: Any) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -51,7 +51,7 @@ class FaultyProxy:
         self._server.server_close()
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
-        """Answer a request, or do not."""
+        """Forward a request, or make it fail."""
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         with self._lock:
             fault: Fault = self._random.choice(FAULTS) if self._random.random() < self._share else "none"
@@ -61,13 +61,13 @@ class FaultyProxy:
             self._answer(request, codes[fault], {"Content-Type": "application/json"}, b"{}")
             return
         for _ in range({"broken": 0, "twice": 2}.get(fault, 1)):
-            answer = self._passed_on(request, body)
+            answer = self._forward(request, body)
         if fault in ("broken", "lost"):
             request.close_connection = True
         else:
             self._answer(request, *answer)
 
-    def _passed_on(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def _forward(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         headers = {name: value for name, value in request.headers.items() if name.lower() != "connection"}
         connection.request(request.command, request.path, body, headers)

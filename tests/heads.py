@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pgexp.functional.spaces import ActionSpace
 from pgexp.networks.heads.head import Head
-from pgexp.networks.parameters import Parameters, cast, streams
+from pgexp.networks.network import Parameters, cast, streams
 from tests.conftest import CONF
 
 ROWS = 5

@@ -1,4 +1,4 @@
-"""A real `mlflow server` on the loopback interface, which can be killed, halted and started again."""
+"""A real `mlflow server` on the loopback interface, which can be killed, paused and restarted."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-_LONGEST = 120.0  # seconds after which a server that does not answer fails its test
+_TIMEOUT = 120.0  # seconds until a server that does not answer fails its test
 
 
 def free_port() -> int:
@@ -20,7 +20,7 @@ def free_port() -> int:
 
 
 class MlflowServer:
-    """A server over a store, at an address of its own, up or down."""
+    """A server with its own port, running or not."""
 
     def __init__(self, backend: str, folder: Path, options: Sequence[str] = ()) -> None:
         self._port = free_port()
@@ -35,15 +35,15 @@ class MlflowServer:
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Start it, unless it is up, and return when it answers."""
+        """Start the server, if it is not running, and wait until it answers."""
         if self._process is not None:
             return
-        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # half of what it starts
+        environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # saves half of the start
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, cwd=self._folder, env=environment, start_new_session=True
             )
-        deadline = time.monotonic() + _LONGEST
+        deadline = time.monotonic() + _TIMEOUT
         while not self._answers():
             assert self._process.poll() is None, (self._folder / "server.log").read_text()
             assert time.monotonic() < deadline, "the server does not answer"
@@ -55,7 +55,7 @@ class MlflowServer:
         os.killpg(self._process.pid, number)
 
     def kill(self) -> None:
-        """End all of its processes at once."""
+        """Kill all of the server's processes."""
         if self._process is not None:
             self.signal(signal.SIGKILL)
             self._process.wait()

@@ -44,7 +44,7 @@ class Probe(gym.Env[Observation, int]):
         return self._observed(), reward, terminated, truncated, {}
 
     def render(self) -> NDArray[np.uint8]:
-        """Return a picture whose brightness is the time."""
+        """Return an image; its brightness is the time."""
         return np.full((2, 2, 3), self.time, dtype=np.uint8)
 
     def _observed(self) -> Observation:
@@ -62,7 +62,7 @@ class Probe(gym.Env[Observation, int]):
 
 
 class Arms(Probe):
-    """One step, nothing to see; arm k pays k. The best return is the last arm's number."""
+    """One step, one constant observation; arm k pays k. The best return is the last arm's number."""
 
     def __init__(self, arms: int = 2, **kwargs: Any) -> None:
         super().__init__(1, arms, **kwargs)
@@ -100,7 +100,7 @@ class Delayed(Probe):
 
 
 class Match(Probe):
-    """One step; it sees 1 or -1, evenly, and is paid 1 for taking action 1 or 0 accordingly. The best return is 1."""
+    """One step; observes 1 or -1 with equal probability; action 1 or 0, respectively, pays 1. The best return is 1."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(1, 2, **kwargs)
@@ -225,7 +225,7 @@ class Picture(Probe):
 
 
 class Recall(Probe):
-    """It shows 1 or -1, evenly, then zeros; the last step pays 1 for the action, 1 or 0, that was shown at the first.
+    """It shows 1 or -1, then zeros; the last step pays 1 for action 1 or 0, respectively, as shown at the first step.
 
     The last observation is the same in all episodes: without a memory the mean return is 1/2. The best
     return is 1.
@@ -247,7 +247,7 @@ class Recall(Probe):
 
 
 class Bars(Probe):
-    """One step; a picture of a bar, upright or lying; action 1 for upright and 0 for lying pays 1.
+    """One step; an image of a bar, vertical or horizontal; action 1 for vertical and 0 for horizontal pays 1.
 
     Over all places, both kinds light each pixel equally often, so no linear function of pixels distinguishes them.
     The best return is 1.
@@ -274,7 +274,7 @@ class Bars(Probe):
 
 
 class Target(Probe):
-    """One step, nothing to see; a real action pays minus its squared distance from 0.5 in each component."""
+    """One step, one constant observation; a real action pays minus its squared distance from 0.5 in each component."""
 
     def __init__(self, size: int = 1, **kwargs: Any) -> None:
         super().__init__(1, 2, **kwargs)
@@ -291,7 +291,7 @@ class Target(Probe):
 
 
 class Switches(Target):
-    """One step, nothing to see; each of three switches that is on pays its number, but the first one costs 1."""
+    """One step; each of three switches that is on pays its number, except for the first, which costs 1."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -302,7 +302,7 @@ class Switches(Target):
 
 
 class Dials(Target):
-    """One step, nothing to see; of two dials, which count from 1, the first pays when high, the second when low."""
+    """One step; two dials, counted from 1: the first pays for a high position, the second for a low one."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -313,7 +313,7 @@ class Dials(Target):
 
 
 class Refusing(Arms):
-    """An environment whose constructor raises."""
+    """An environment with a constructor that raises."""
 
     def __init__(self, error: str = "ValueError", **kwargs: Any) -> None:
         raise {"ValueError": ValueError, "KeyError": KeyError, "AssertionError": AssertionError}[error]("size 9 is odd")
@@ -344,7 +344,7 @@ class Faulty(Walk):
         self.when, self.faults, self.at = when, fault.split(", "), at
 
     def now(self) -> str:
-        """Return what goes wrong now."""
+        """Return the fault at this time."""
         number = self.time - self.at
         return self.faults[number] if self.seed == self.when and 0 <= number < len(self.faults) else ""
 
@@ -417,7 +417,7 @@ class Unrepeatable(Clock):
 
 
 class Place(Arms):
-    """Arms whose observation is the process id."""
+    """Arms that observe the process id."""
 
     def observation(self) -> list[float]:
         return [float(os.getpid())]

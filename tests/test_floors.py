@@ -1,4 +1,4 @@
-"""The house's floors, read from the imports: a file imports from its own package and from lower floors only.
+"""The packages, read from the imports: a file imports from its own package and from lower floors only.
 
 Imports inside functions and under TYPE_CHECKING count like all others.
 """
@@ -19,8 +19,9 @@ FLOORS = (
     ("functional", "statistics"),
     ("envs", "networks"),
     ("baselines",),
-    ("learning",),
-    ("storage",),
+    ("algorithms",),
+    ("runs",),
+    ("tracking",),
     ("execution", "comparison"),
     ("cli",),
 )

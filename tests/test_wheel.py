@@ -1,4 +1,4 @@
-"""The wheel: it carries the configs and the launcher, and no tests; and it works away from the checkout."""
+"""The wheel: its contents, and its use outside the checkout."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ FILES = ("pyproject.toml", "README.md")
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the wheel of a copy of the source is unpacked in."""
+    """The folder of an unpacked wheel."""
     source, folder = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
     for name in FOLDERS:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -33,7 +33,7 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_wheel_holds_the_package_its_configs_and_its_plugins(installed: Path) -> None:
+def test_wheel_has_package_configs_and_plugins(installed: Path) -> None:
     kinds = (".py", ".html")  # code, and the report's template
     source = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pgexp").rglob("*") if path.suffix in kinds}
     configs = {f"pgexp/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "conf").rglob("*.yaml")}
@@ -42,7 +42,7 @@ def test_the_wheel_holds_the_package_its_configs_and_its_plugins(installed: Path
     assert code == source | configs | {f"hydra_plugins/pgexp_{name}.py" for name in ("grid", "optuna", "queue")}
 
 
-def test_the_wheel_brings_both_commands(installed: Path) -> None:
+def test_wheel_has_the_commands(installed: Path) -> None:
     (about,) = installed.glob("*.dist-info")
     assert (about / "entry_points.txt").read_text().split("\n")[:3] == [
         "[console_scripts]",
@@ -51,7 +51,7 @@ def test_the_wheel_brings_both_commands(installed: Path) -> None:
     ]
 
 
-def test_the_wheel_composes_from_its_own_configs(installed: Path, tmp_path: Path) -> None:
+def test_wheel_composes_from_its_configs(installed: Path, tmp_path: Path) -> None:
     config = installed / "pgexp" / "conf" / "config.yaml"
     config.write_text(config.read_text().replace("\nseed: 0 ", "\nseed: 41 "))
     command = [sys.executable, "-P", "-m", "pgexp.cli.train", "--cfg", "job", "baseline=mean"]

@@ -1,8 +1,8 @@
-"""Records the digests of the short trainings for this machine's C library.
+"""Recorder of the golden digests for this machine's C library.
 
     python -m analysis.bits.record
 
-Rewrites `expected.json`; call it after a change that is meant to change numbers.
+It rewrites `expected.json`. Run it after a change that is intended to change numbers.
 """
 
 import json

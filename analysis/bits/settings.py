@@ -1,9 +1,9 @@
-"""Compares the bits of the short trainings under other settings of NumPy, MKL, torch, OpenBLAS and numba.
+"""Golden digests under other settings of NumPy, MKL, torch, OpenBLAS and numba.
 
     python -m analysis.bits.settings [SETTING ...]
 
-A setting makes a library choose the routines of another processor. Each must give the digests of pgexp's own settings.
-The command exits with 1 if one does not.
+A setting makes a library choose the routines of another processor. The digests must equal those under pgexp's settings.
+The command exits with 1 if they do not.
 """
 
 import subprocess
@@ -35,7 +35,7 @@ def digests(settings: tuple[str, ...]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Print which cases differ under which setting."""
+    """Print the cases that differ under each setting."""
     own, equal = digests(()), True
     for name in sys.argv[1:] or SETTINGS:
         found = digests(SETTINGS[name])

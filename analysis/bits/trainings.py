@@ -1,9 +1,9 @@
-"""Short trainings whose bits are compared between machines and settings.
+"""Golden digests of short trainings, to compare bits between machines and settings.
 
     python -m analysis.bits.trainings [--set NAME=VALUE ...] [CASE ...]
 
-Prints a digest per case: of every metric of every update, of the final parameters and of an evaluation. `--set` changes
-an environment variable after pgexp's own settings, before NumPy, torch and numba load.
+It prints one digest per case, of the metrics of all updates, the final parameters and an evaluation. `--set` changes
+an environment variable after pgexp's settings, before NumPy, torch and numba load.
 """
 
 import argparse
@@ -42,7 +42,7 @@ CASES: Final[Mapping[str, tuple[str, ...]]] = {
     "natural gradient, exact": (
         *("algorithm=natural", "optimizer=sgd", "optimizer.lr=1", "network.widths=[8]", "baseline=mean"),
     ),
-    "segments, acrobot": ("env=acrobot", *_SEGMENTS, *_SMALL, "baseline=value", "algorithm.credit=lambda_return"),
+    "segments, acrobot": ("env=acrobot", *_SEGMENTS, *_SMALL, "baseline=value", "algorithm.return_type=lambda_return"),
     "segments, mountain car": ("env=mountaincar", *_SEGMENTS, *_SMALL, "baseline=shared_value"),
     "stepped environment": ("env=frozenlake", "network=linear", "baseline=optimal_constant"),
     "rmsprop": (*_SMALL, "optimizer=rmsprop", "baseline=per_step_mean"),
@@ -57,21 +57,19 @@ def digest(case: str) -> str:
     """Train a case and return the digest of its numbers."""
     from hydra import compose, initialize_config_dir
 
-    from pgexp.cli.config import typed
-    from pgexp.cli.folder import config_folder
+    from pgexp.algorithms.evaluator import EvaluationKey
+    from pgexp.cli.compose import config_folder, run_config
     from pgexp.execution.assembly import assemble
-    from pgexp.learning.evaluator import Subject
-    from pgexp.learning.trainer import train
 
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = typed(compose("config", overrides=[*_COMMON, *CASES[case]]), {})
+        config = run_config(compose("config", overrides=[*_COMMON, *CASES[case]]), {})
     run = assemble(config)
     found = hashlib.sha256()
-    for metrics in train(run.collector, run.learner):
+    for metrics in run.trainer.train():
         found.update(repr(sorted(metrics.items())).encode())
     for name, tensor in sorted(run.parameters.views.items()):
         found.update(name.encode() + tensor.detach().numpy().tobytes())
-    outcome = run.evaluator.evaluate(run.parameters.views, Subject(config.seed, "final"), 5, greedy=False)
+    outcome = run.evaluator.evaluate(run.parameters.views, EvaluationKey(config.seed, "final"), 5, greedy=False)
     found.update(outcome.returns.tobytes() + outcome.lengths.tobytes())
     run.close()
     return found.hexdigest()[:16]

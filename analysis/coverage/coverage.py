@@ -1,6 +1,6 @@
-"""How often 95 % intervals hold the truth, by simulation: every method, estimate, size and distribution.
+"""Simulated coverage of 95 % intervals: every method, estimate, size and distribution.
 
-`make coverage` writes the tables as CSV beside this file and into its README.
+`make coverage` writes the tables as CSV files in this folder and into its README.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,46 +11,60 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
+from analysis.coverage.across import across_environments, improvement
+from analysis.coverage.bootstraps import ESTIMATORS, STATISTICS, bca_interval, percentile_interval, studentised_interval
 from analysis.coverage.distributions import ALL, Distribution
-from analysis.coverage.several import improvement, over_tasks
-from pgexp.statistics.bootstraps import bca_interval, studentised_interval
-from pgexp.statistics.estimates import FloatArray, interquartile_mean, mean, median, shortfalls
-from pgexp.statistics.intervals import Interval, bootstrap_interval, order_statistic_interval, t_interval
-from pgexp.statistics.skewness import looks_skewed
-from pgexp.statistics.standard_errors import iqm_and_error, mean_and_error
-from pgexp.statistics.trimmed import trimmed_t_interval
+from pgexp.statistics.intervals import Interval, order_statistic_interval, t_interval, trimmed_t_interval
+from pgexp.statistics.point_estimates import FloatArray, looks_skewed, shortfalls
 
 SIZES: Final = (3, 5, 10, 20, 30)
 SAMPLES: Final = 40_000
-BOOTSTRAPPED: Final = 2_000  # samples of which a bootstrap's interval is taken
+BOOTSTRAPPED: Final = 2_000  # samples for a bootstrap method
 RESAMPLES: Final = 1_000
 
 Method = Callable[[FloatArray], Interval | None]
+
+
+def percentile(name: str) -> Method:
+    """Return the percentile bootstrap of an estimate."""
+    return lambda sample: percentile_interval([sample], STATISTICS[name], resamples=RESAMPLES)
+
+
+def bca(name: str) -> Method:
+    """Return the BCa bootstrap of an estimate."""
+    return lambda sample: bca_interval([sample], STATISTICS[name], resamples=RESAMPLES)
+
+
+def studentised(name: str) -> Method:
+    """Return the studentised bootstrap of an estimate."""
+    return lambda sample: studentised_interval([sample], ESTIMATORS[name], resamples=RESAMPLES)
+
+
 BOOTSTRAPS: Final = ("percentile", "BCa", "studentised")
 METHODS: Final[dict[tuple[str, str], Method]] = {
     ("mean", "t"): t_interval,
-    ("mean", "percentile"): lambda sample: bootstrap_interval(sample, mean, resamples=RESAMPLES),
-    ("mean", "BCa"): lambda sample: bca_interval(sample, mean, resamples=RESAMPLES),
-    ("mean", "studentised"): lambda sample: studentised_interval(sample, mean_and_error, resamples=RESAMPLES),
+    ("mean", "percentile"): percentile("mean"),
+    ("mean", "BCa"): bca("mean"),
+    ("mean", "studentised"): studentised("mean"),
     ("iqm", "trimmed t"): trimmed_t_interval,
-    ("iqm", "percentile"): lambda sample: bootstrap_interval(sample, interquartile_mean, resamples=RESAMPLES),
-    ("iqm", "BCa"): lambda sample: bca_interval(sample, interquartile_mean, resamples=RESAMPLES),
-    ("iqm", "studentised"): lambda sample: studentised_interval(sample, iqm_and_error, resamples=RESAMPLES),
+    ("iqm", "percentile"): percentile("iqm"),
+    ("iqm", "BCa"): bca("iqm"),
+    ("iqm", "studentised"): studentised("iqm"),
     ("median", "order statistics"): order_statistic_interval,
-    ("median", "percentile"): lambda sample: bootstrap_interval(sample, median, resamples=RESAMPLES),
-    ("median", "BCa"): lambda sample: bca_interval(sample, median, resamples=RESAMPLES),
+    ("median", "percentile"): percentile("median"),
+    ("median", "BCa"): bca("median"),
     ("optimality_gap", "t"): t_interval,
-    ("optimality_gap", "BCa"): lambda sample: bca_interval(sample, mean, resamples=RESAMPLES),
+    ("optimality_gap", "BCa"): bca("mean"),
 }
 
 
 def samples(distribution: Distribution, n: int, count: int) -> FloatArray:
-    """Return so many samples of n scores, the same ones each time: ``[count, n]``."""
+    """Return `count` samples of n scores from a fixed seed: ``[count, n]``."""
     return distribution.draw(np.random.default_rng([crc32(distribution.name.encode()), n]), (count, n))
 
 
 def cell(estimate: str, method: str, distribution: Distribution, n: int) -> dict[str, object]:
-    """Return what the intervals of many samples come to; one that could not be given holds nothing."""
+    """Return the coverage and width of the intervals of many samples; a missing interval covers nothing."""
     count = BOOTSTRAPPED if method in BOOTSTRAPS else SAMPLES
     drawn, truth = samples(distribution, n, count), distribution.truths[estimate]
     if estimate == "optimality_gap":
@@ -63,7 +77,7 @@ def cell(estimate: str, method: str, distribution: Distribution, n: int) -> dict
         "distribution": distribution.name,
         "n": n,
         "samples": count,
-        "given": len(found) / count,
+        "found": len(found) / count,
         "coverage": ((low <= truth) & (truth <= high)).sum() / count if found else np.nan,
         "above": (truth < low).sum() / count,
         "below": (truth > high).sum() / count,
@@ -72,7 +86,7 @@ def cell(estimate: str, method: str, distribution: Distribution, n: int) -> dict
 
 
 def warned(distribution: Distribution, n: int) -> dict[str, object]:
-    """Return how often a sample looks skewed, and the coverage of the mean's t interval where it does and does not."""
+    """Return the share of samples that look skewed, and the coverage of the mean's t interval for both kinds."""
     drawn, truth = samples(distribution, n, SAMPLES // 2), distribution.mean
     skewed = np.array([looks_skewed(sample) for sample in drawn])
     low, high = np.array([t_interval(sample) for sample in drawn]).T
@@ -88,7 +102,7 @@ def warned(distribution: Distribution, n: int) -> dict[str, object]:
 
 
 def wide(frame: pd.DataFrame, rows: list[str], value: str, columns: str = "n") -> str:
-    """Return a Markdown table of a value by n, or by another column; rows and columns stand as they come."""
+    """Return a Markdown table of a value by n, or by another column; rows and columns keep their order."""
     heads = list(dict.fromkeys(frame[columns]))
     names = [*rows, *(f"n = {head}" if columns == "n" else str(head) for head in heads)]
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
@@ -100,7 +114,7 @@ def wide(frame: pd.DataFrame, rows: list[str], value: str, columns: str = "n") -
 
 
 def tables() -> Iterator[tuple[str, str, pd.DataFrame, str]]:
-    """Yield each table: its name, what it shows, its data and its Markdown."""
+    """Yield the name, title, data and Markdown of each table."""
     sizes = [(distribution, n) for distribution in ALL for n in SIZES]
     one = pd.DataFrame([cell(*method, *size) for method in METHODS for size in sizes])
     rows = ["estimate", "method", "distribution"]
@@ -109,7 +123,7 @@ def tables() -> Iterator[tuple[str, str, pd.DataFrame, str]]:
     caveats = pd.DataFrame([warned(*size) for size in sizes])
     yield "caveat", "Share of samples with a warning of skewness", caveats, wide(caveats, ["distribution"], "warned")
     yield (
-        *("caveat", "Coverage of the mean's t interval where there is no warning", caveats),
+        *("caveat", "Coverage of the mean's t interval without a warning", caveats),
         wide(caveats, ["distribution"], "coverage_not_warned"),
     )
     pairs = pd.DataFrame(improvement())
@@ -117,15 +131,15 @@ def tables() -> Iterator[tuple[str, str, pd.DataFrame, str]]:
         *("improvement", "Coverage of the interval of the probability of improvement", pairs),
         wide(pairs, ["scores", "probability"], "coverage", "sizes"),
     )
-    several = pd.DataFrame(over_tasks())
+    several = pd.DataFrame(across_environments())
     yield (
-        *("tasks", "Coverage of the intervals over tasks", several),
-        wide(several, ["estimate", "method", "distribution", "tasks"], "coverage"),
+        *("environments", "Coverage of the intervals across environments", several),
+        wide(several, ["estimate", "method", "distribution", "environments"], "coverage"),
     )
 
 
 def main() -> None:
-    """Write every table as CSV, and all of them into the README, below its heading."""
+    """Write every table as CSV, and all of them into the README below its heading."""
     folder, parts = Path(__file__).parent, []
     for name, title, frame, markdown in tables():
         if name != "width":

@@ -1,4 +1,4 @@
-"""The distributions that scores are drawn from, with what is true of them."""
+"""Distributions of simulated scores, with their true estimates."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
-from pgexp.statistics.estimates import FloatArray
+from pgexp.statistics.point_estimates import FloatArray
 
 COLLAPSED: Final = 0.05  # share of runs that collapse in the mixture
-DEPTH: Final = 20.0  # how many deviations of the others below them
+DEPTH: Final = 20.0  # deviations below the other runs
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Distribution:
 
     @cached_property
     def truths(self) -> dict[str, float]:
-        """What each estimate is of: integrals of the quantile function, by quadrature."""
+        """The true value of each estimate: integrals of the quantile function, by quadrature."""
         gap = quad(lambda u: self.target - self.quantile(u), 0, 0.75, points=[COLLAPSED], limit=200)[0]
         iqm = 2 * quad(self.quantile, 0.25, 0.75)[0]
         return {"mean": self.mean, "median": self.quantile(0.5), "iqm": iqm, "optimality_gap": gap}
 
     @cached_property
     def target(self) -> float:
-        """The target of the optimality gap, which a quarter of the runs reaches."""
+        """The target of the optimality gap; a quarter of the runs reach it."""
         return self.quantile(0.75)
 
 

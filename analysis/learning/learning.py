@@ -1,10 +1,10 @@
-"""Trains shipped experiments, ten seeds each, and holds what they reach to what they promise.
+"""Final returns of the shipped experiments, compared with their promised IQM.
 
     python analysis/learning/learning.py [--seeds 10] [--workers 2] [EXPERIMENT ...] [OVERRIDE ...]
 
-Without names it trains all. The score of a seed is the mean return of its final evaluation; the table shows their
-interquartile mean, with its 95 % trimmed-mean t interval over seeds, and how many environment steps each seed took. It
-exits with 1 where a promise is not kept.
+Without names it trains all experiments. The score of a seed is the mean return of its final evaluation. The table shows
+the scores' interquartile mean with its 95 % trimmed-mean t interval over seeds, and the mean number of steps. It exits
+with 1 if a promise is not kept.
 """
 
 from pgexp.schema import determinism
@@ -28,43 +28,41 @@ PROMISED = {
     "lunarlander": 150.0,
     "halfcheetah": 500.0,
 }
-"""The least IQM of each experiment's final evaluation; `none` is the default, CartPole."""
+"""The promised IQM of each experiment's final evaluation; `none` is the default config, CartPole."""
 
 
-def trained(overrides: Sequence[str], seeds: Sequence[int]) -> list[tuple[float, int]]:
-    """Return each seed's final mean return and the steps it took."""
+def train(overrides: Sequence[str], seeds: Sequence[int]) -> list[tuple[float, int]]:
+    """Return each seed's final mean return and number of steps."""
     import torch
     from hydra import compose, initialize_config_dir
 
-    from pgexp.cli.config import typed
-    from pgexp.cli.folder import config_folder
+    from pgexp.algorithms.errors import DivergenceError
+    from pgexp.algorithms.evaluator import EvaluationKey
+    from pgexp.cli.compose import config_folder, run_config
     from pgexp.execution.assembly import assemble
-    from pgexp.learning.algorithm import DivergenceError
-    from pgexp.learning.evaluator import Subject
-    from pgexp.learning.trainer import train
 
     torch.set_num_threads(1)
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = typed(compose("config", overrides=list(overrides)), {})
+        config = run_config(compose("config", overrides=list(overrides)), {})
     found, settings = [], config.evaluation
     for seed in seeds:
         run = assemble(replace(config, seed=seed))
         try:
-            for _ in train(run.collector, run.learner):
+            for _ in run.trainer.train():
                 pass
-            subject, parameters = Subject(seed, "final"), run.parameters.views
-            outcome = run.evaluator.evaluate(parameters, subject, settings.final_episodes, settings.greedy)
-            score = float(outcome.returns.mean())
+            key, parameters = EvaluationKey(seed, "final"), run.parameters.views
+            result = run.evaluator.evaluate(parameters, key, settings.final_episodes, settings.greedy)
+            score = float(result.returns.mean())
         except DivergenceError:
             score = float("nan")
         run.close()
-        found.append((score, run.learner.steps))
+        found.append((score, run.trainer.steps))
     return found
 
 
 def line(name: str, scores: Sequence[float], steps: Sequence[int], seconds: float) -> bool:
     """Print an experiment's line; return whether it keeps its promise."""
-    from pgexp.statistics.estimating import estimate
+    from pgexp.statistics.estimation import estimate
 
     iqm = estimate(scores, "iqm")
     interval = "-" if iqm.low is None or iqm.high is None else f"[{iqm.low:.2f}, {iqm.high:.2f}]"
@@ -96,7 +94,7 @@ def main() -> None:
             begun = time.perf_counter()
             parts = [range(arguments.seeds)[i :: arguments.workers] for i in range(arguments.workers)]
             words = [f"experiment={name}", "evaluation.every=null", *overrides]
-            found = [pair for part in workers.map(trained, [words] * len(parts), parts) for pair in part]
+            found = [pair for part in workers.map(train, [words] * len(parts), parts) for pair in part]
             scores, steps = zip(*found, strict=True)
             kept.append(line(name, scores, steps, time.perf_counter() - begun))
     sys.exit(not all(kept))

@@ -1,9 +1,9 @@
-"""Holds pgexp's runs of the short corridor to what the book and the simulation expect, and draws the two figures.
+"""Comparison of pgexp's runs of the short corridor with the book and the simulation, and the two figures.
 
     python -m analysis.sutton_barto_13.comparison [--uri sqlite:///mlflow.db]
 
-It reads the runs that `pgexp -m experiment=sutton_barto_13_1` and `..._2` have recorded, prints the tables, and writes
-them to got.md and the figures beside it. It exits with 1 where a number is not within error.
+It reads the runs that `pgexp -m experiment=sutton_barto_13_1` and `..._2` recorded, prints the tables and writes them
+to results.md, and draws the figures. It exits with 1 if a number is not within error.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from analysis.sutton_barto_13 import simulation
 from analysis.sutton_barto_13.figures import plot
 from analysis.sutton_barto_13.simulation import SETTINGS, Array, Setting
 from pgexp.comparison.frames import metrics, runs
-from pgexp.comparison.store import DEFAULT_URI
+from pgexp.comparison.mlflow_store import DEFAULT_URI
 from pgexp.schema import names
 
 EXPERIMENT: Final = "sutton_barto_13"
@@ -31,17 +31,17 @@ SPANS: Final = {
     "last_others": "episodes 901-1,000, not collapsed",
 }
 FIGURES: Final = {"figure_13_1": SETTINGS[:3], "figure_13_2": (SETTINGS[3], SETTINGS[1])}
-ERROR_RATE: Final = 0.05  # that any row is off by chance, by Bonferroni
+ERROR_RATE: Final = 0.05  # of all rows together, by Bonferroni
 
 
 class Row(NamedTuple):
-    """One comparison: what was expected, what was got, and how likely a difference so large is by chance."""
+    """One comparison: the expected and the measured value, and the p value of their difference."""
 
     setting: str
     quantity: str
     expected: str
-    got: str
-    z: float | None  # None of counts
+    measured: str
+    z: float | None  # None for counts
     p: float
 
 
@@ -50,7 +50,7 @@ def returns(uri: str) -> dict[Setting, Array]:
     recorded = runs(uri, experiment=EXPERIMENT)
     frame = recorded[recorded["status"] == "FINISHED"].drop_duplicates(["configuration", "seed"], keep="last")
     if len(frame) < len(recorded):
-        print(f"left out: {len(recorded) - len(frame)} runs that are not finished, or that a later one repeats\n")
+        print(f"excluded: {len(recorded) - len(frame)} runs that are not finished or repeated by a later one\n")
     found = {}
     for _, part in frame.groupby("configuration"):
         lr, baseline = part[["param.optimizer.lr", "param.baseline"]].iloc[0]
@@ -60,19 +60,20 @@ def returns(uri: str) -> dict[Setting, Array]:
     return found
 
 
-def rows(setting: str, expected: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[Row]:
-    """Yield the comparisons of one setting: means over runs by z, in the simulation's deviation, and counts exactly."""
+def rows(setting: str, expected: Mapping[str, Any], measured: Mapping[str, Any]) -> Iterator[Row]:
+    """Yield the comparisons of one setting: means over runs by z, with the simulation's deviation, and exact counts."""
     from scipy.stats import fisher_exact, norm
 
     exact = {"mean": simulation.expected_return(simulation.START), "std": expected["first"]["std"], "n": np.inf}
-    parts = {"episode 1": (exact, got["first"])} | {told: (expected[key], got[key]) for key, told in SPANS.items()}
-    for told, (wanted, found) in parts.items():
-        z = (found["mean"] - wanted["mean"]) / (wanted["std"] * np.sqrt(1 / wanted["n"] + 1 / found["n"]))
+    parts = {"episode 1": (exact, measured["first"])}
+    parts |= {label: (expected[key], measured[key]) for key, label in SPANS.items()}
+    for label, (true, found) in parts.items():
+        z = (found["mean"] - true["mean"]) / (true["std"] * np.sqrt(1 / true["n"] + 1 / found["n"]))
         p = 2 * float(norm.sf(abs(z)))
-        yield Row(setting, told, f"{wanted['mean']:.2f}", mean(found), float(z), p)
-    counts = np.array([[part["collapsed"], part["runs"] - part["collapsed"]] for part in (expected, got)])
+        yield Row(setting, label, f"{true['mean']:.2f}", mean(found), float(z), p)
+    counts = np.array([[part["collapsed"], part["runs"] - part["collapsed"]] for part in (expected, measured)])
     p = float(fisher_exact(counts).pvalue)
-    yield Row(setting, "collapsed runs", share(expected), share(got), None, p)
+    yield Row(setting, "collapsed runs", share(expected), share(measured), None, p)
 
 
 def mean(part: Mapping[str, float]) -> str:
@@ -81,7 +82,7 @@ def mean(part: Mapping[str, float]) -> str:
 
 
 def share(part: Mapping[str, Any]) -> str:
-    """Return how many runs have collapsed, with the exact 95 % interval of their share."""
+    """Return the number of collapsed runs with the exact 95 % interval of their share."""
     from scipy.stats import binomtest
 
     interval = binomtest(part["collapsed"], part["runs"]).proportion_ci()
@@ -89,39 +90,42 @@ def share(part: Mapping[str, Any]) -> str:
 
 
 def table(found: Sequence[Row]) -> str:
-    """Return the comparisons in Markdown, each with its verdict."""
-    lines = ["| setting | quantity | expected | got | z | p | within error |", "|---|---|---|---|---|---|---|"]
+    """Return the comparisons as a Markdown table with verdicts."""
+    lines = ["| setting | quantity | expected | measured | z | p | within error |", "|---|---|---|---|---|---|---|"]
     for row in found:
         z = "" if row.z is None else f"{row.z:.2f}"
         verdict = "yes" if row.p >= ERROR_RATE / len(found) else "NO"
-        lines.append(f"| {row.setting} | {row.quantity} | {row.expected} | {row.got} | {z} | {row.p:.3f} | {verdict} |")
+        lines.append(
+            f"| {row.setting} | {row.quantity} | {row.expected} | {row.measured} | {z} | {row.p:.3f} | {verdict} |"
+        )
     return "\n".join(lines)
 
 
-def orders(expected: Mapping[str, Any], got: Mapping[str, Any]) -> str:
-    """Return in Markdown where runs arrive, by the order of the updates within an episode; pgexp's runs beside."""
+def orders(expected: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
+    """Return a Markdown table of the last returns by the order of updates within an episode, and of pgexp's runs."""
     lines = [
         "| setting | order | mean return, episodes 901-1,000 | median | collapsed runs | capped episodes |",
         "|---|---|---|---|---|---|",
     ]
     for setting, by_order in expected.items():
-        for order, part in [*by_order.items(), *([("pgexp", got[setting])] if setting in got else [])]:
+        for order, part in [*by_order.items(), *([("pgexp", measured[setting])] if setting in measured else [])]:
             cells = (setting, order, mean(part["last"]), f"{part['last_median']:.2f}", share(part))
             lines.append(f"| {' | '.join(cells)} | {part['capped']:,} of {simulation.EPISODES * part['runs']:,} |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Print and write the tables, and draw the figures of what has been trained."""
+    """Print and write the tables, and draw the figures of the trained settings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--uri", default=DEFAULT_URI)
     arguments = parser.parse_args()
     trained, expected = returns(arguments.uri), json.loads(simulation.EXPECTED.read_text())
-    got = {str(setting): simulation.summary(trained[setting]) for setting in SETTINGS if setting in trained}
-    found = [row for name, part in got.items() for row in rows(name, expected[name]["episode"], part)]
-    text = f"# Expected, got, within error?\n\n{table(found)}\n\n# Where runs arrive\n\n{orders(expected, got)}\n"
+    measured = {str(setting): simulation.summary(trained[setting]) for setting in SETTINGS if setting in trained}
+    found = [row for name, part in measured.items() for row in rows(name, expected[name]["episode"], part)]
+    last = f"# Last returns by order of updates\n\n{orders(expected, measured)}\n"
+    text = f"# Expected and measured\n\n{table(found)}\n\n{last}"
     print(text)
-    (HERE / "got.md").write_text(text)
+    (HERE / "results.md").write_text(text)
     for stem, settings in FIGURES.items():
         plot({setting: trained[setting] for setting in settings if setting in trained}, expected, HERE / stem)
     sys.exit(any(row.p < ERROR_RATE / len(found) for row in found))

@@ -1,4 +1,4 @@
-"""Draws the book's figures of the short corridor: the total reward of an episode, averaged over runs."""
+"""The book's figures of the short corridor: the total reward of an episode, averaged over runs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,25 +22,24 @@ OPTIMAL: Final[dict[str, Any]] = {"color": PALE, "linewidth": 0.8, "linestyle": 
 
 
 def plot(trained: Mapping[Setting, Array], expected: Mapping[str, Any], stem: Path) -> list[Path]:
-    """Draw pgexp's runs of each setting on the left, on the right the book's order; return stem.png and stem.svg.
+    """Draw pgexp's runs of each setting on the left and the book's order on the right; return stem.png and stem.svg.
 
-    trained: [episodes, R]. A point is the mean over so many episodes (BLOCK) and all runs, its band the 95 % t interval
-    over runs; the pale line behind is the mean over runs of each episode, as the book draws it. Dotted is what the
-    simulation expects.
+    trained: [episodes, R]. A point is the mean over BLOCK episodes and all runs, its band the 95 % t interval over
+    runs. The pale line is the mean over runs of each episode, as in the book. The dotted line is the simulation.
     """
-    with rc_context({"svg.hashsalt": "sutton_barto_13", "font.size": 8.5}):  # the salt: equal files
+    with rc_context({"svg.hashsalt": "sutton_barto_13", "font.size": 8.5}):  # the salt makes files reproducible
         figure = Figure(figsize=SIZE, dpi=150, layout="constrained")
         FigureCanvasAgg(figure)
         left, right = figure.subplots(1, 2, sharey=True)
         for (setting, returns), colour in zip(trained.items(), COLOURS, strict=False):
             by_order = expected[str(setting)]
-            _runs(left, returns, colour, _label(setting))
+            _draw_runs(left, returns, colour, _label(setting))
             left.plot(*_points(by_order["episode"]["curve"]), **DOTS)
             right.plot(*_points(by_order["step"]["curve"]), color=colour, linewidth=1.5)
         left.plot([], [], **DOTS, label="simulated")
         runs = max(part.shape[1] for part in trained.values())
-        _dress(left, f"updates summed: pgexp, {runs} runs")
-        _dress(right, "at every step: simulated, 1,000 runs")
+        _style_axes(left, f"updates summed: pgexp, {runs} runs")
+        _style_axes(right, "at every step: simulated, 1,000 runs")
         left.set_ylabel("total reward of the episode", color=INK)
         left.legend(loc="lower right", frameon=False, labelcolor=INK)
         files = [stem.with_suffix(suffix) for suffix in (".png", ".svg")]
@@ -55,7 +54,7 @@ def _label(setting: Setting) -> str:
     return rf"$\alpha^\theta = 2^{{{setting.alpha}}}$, $\alpha^w = 2^{{{setting.alpha_w}}}$"
 
 
-def _runs(ax: Axes, returns: Array, colour: str, label: str) -> None:
+def _draw_runs(ax: Axes, returns: Array, colour: str, label: str) -> None:
     runs = returns.shape[1]
     ax.plot(np.arange(1, len(returns) + 1), returns.mean(1), color=colour, linewidth=0.4, alpha=0.35)
     blocks = returns.reshape(-1, BLOCK, runs).mean(1)
@@ -70,7 +69,7 @@ def _points(curve: Sequence[float] | Array) -> tuple[Array, Array]:
     return BLOCK * np.arange(len(curve)) + (BLOCK + 1) / 2, np.asarray(curve)
 
 
-def _dress(ax: Axes, title: str) -> None:
+def _style_axes(ax: Axes, title: str) -> None:
     ax.axhline(OPTIMUM, **OPTIMAL)
     ax.text(990, OPTIMUM + 3.2, r"$v_*(s_0)$", ha="right", va="bottom", color=PALE)
     ax.set_xlim(0, 1000)

@@ -1,9 +1,9 @@
-"""Simulates the book's algorithm on the short corridor in NumPy alone, and writes what it expects to expected.json.
+"""Simulation of the book's algorithm on the short corridor in NumPy; writes its results to expected.json.
 
     python -m analysis.sutton_barto_13.simulation [--runs 1000]
 
-It shares no line with pgexp. The policy is ``pi(right) = 1 / (1 + e^-h)``, h the preference for right less that for
-left. Each of the two moves by alpha times its own derivative, so h moves by twice that of ``ln pi`` in h.
+It shares no code with pgexp. The policy is ``pi(right) = 1 / (1 + e^-h)`` with the preference for right minus that for
+left, h. Each preference changes by alpha times its own derivative, so h changes by twice the derivative of ``ln pi``.
 """
 
 import argparse
@@ -22,12 +22,12 @@ EPISODES: Final = 1000
 LIMIT: Final = 1000  # steps after which an episode is cut
 START: Final = 0.05  # pi(right)
 OPTIMUM: Final = -(6 + 4 * 2**0.5)  # at pi(right) = 2 - sqrt 2
-LAST: Final = 100  # episodes that tell where a run has arrived
-BLOCK: Final = 20  # episodes to a point of a curve
+LAST: Final = 100  # episodes that measure the end of a run
+BLOCK: Final = 20  # episodes per point of a curve
 
 
 class Setting(NamedTuple):
-    """A curve: the policy's step size, and the baseline's, which is None where there is none; powers of two."""
+    """A curve: the exponents of two of the policy's and the baseline's step size, None without a baseline."""
 
     alpha: int
     alpha_w: int | None = None
@@ -45,7 +45,7 @@ def expected_return(right: float) -> float:
 
 
 def play(right: Array, chance: np.random.Generator) -> tuple[Array, Array]:
-    """Play an episode of each run, by its pi(right), [R]; return who went right when, [T, R], and the lengths, [R]."""
+    """Play an episode of each run with pi(right) [R]; return the right moves [T, R] and the lengths [R]."""
     went, lengths = np.zeros((LIMIT, right.size), dtype=bool), np.full(right.size, LIMIT)
     live, place = np.arange(right.size), np.zeros(right.size, dtype=int)
     for time in range(LIMIT):
@@ -64,19 +64,19 @@ def play(right: Array, chance: np.random.Generator) -> tuple[Array, Array]:
 def update(h: Array, w: Array, went: Array, lengths: Array, setting: Setting, order: Order) -> tuple[Array, Array]:
     """Return h and w after an episode of each run; the return from time t on is ``G = -(length - t)``.
 
-    step: the book's box. At each t in turn ``delta = G - w``, w moves by ``alpha_w delta``, then theta by ``alpha delta
-    grad ln pi``, both as they are by then. episode: theta moves once, by the sum, at the w and the policy that the
-    episode was played with; w moves in turn. sums: w moves once, too; it may overflow, and its run is lost, then.
+    step: the book's box. At each t ``delta = G - w``, then w changes by ``alpha_w delta`` and theta by ``alpha delta
+    grad ln pi``, with their current values. episode: theta changes once, by the sum with the w and policy of the
+    episode; w changes step by step. sums: w also changes once; it may overflow, and its run is then lost.
     """
     alpha, alpha_w = 2.0**setting.alpha, 0.0 if setting.alpha_w is None else 2.0**setting.alpha_w
     later, later_w = h.copy(), w.copy()
     for time, going in enumerate(went):
         live = np.flatnonzero(time < lengths)
-        told = time - lengths[live]
+        value = time - lengths[live]
         now, now_w = (later, later_w) if order == "step" else (h, w)
-        delta = told - now_w[live]
+        delta = value - now_w[live]
         later[live] += 2 * alpha * delta * (going[live] - sigmoid(now[live]))
-        later_w[live] += alpha_w * (told - (w if order == "sums" else later_w)[live])
+        later_w[live] += alpha_w * (value - (w if order == "sums" else later_w)[live])
     return later, later_w
 
 
@@ -98,9 +98,9 @@ def simulate(setting: Setting, order: Order, runs: int, seed: int) -> Array:
 
 
 def summary(returns: Array) -> Mapping[str, Any]:
-    """Return what is compared of the runs' returns, [EPISODES, R].
+    """Return the compared statistics of the runs' returns, [EPISODES, R].
 
-    A run has collapsed if its last episodes are worse on average than the first policy's, whose return is known.
+    A run collapsed if its last episodes are worse on average than the known return of the first policy.
     """
     last = returns[-LAST:].mean(0)
     collapsed = last < expected_return(START)
@@ -124,19 +124,19 @@ def _moments(part: Array) -> Mapping[str, float] | None:
 
 
 def main() -> None:
-    """Simulate every setting in each order that tells it apart, and write what came of it."""
+    """Simulate every setting in each order that changes it, and write the statistics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=13)
     arguments = parser.parse_args()
-    np.seterr(over="ignore", invalid="ignore")  # of w moved by sums: pi(right) is no number then, and all go left
-    told: dict[str, dict[str, Any]] = {}
+    np.seterr(over="ignore", invalid="ignore")  # from w in order sums: pi(right) becomes NaN, and all moves are left
+    results: dict[str, dict[str, Any]] = {}
     for setting in SETTINGS:
         for order in ORDERS[:2] if setting.alpha_w is None else ORDERS:
             found = summary(simulate(setting, order, arguments.runs, arguments.seed))
-            told.setdefault(str(setting), {})[order] = found
+            results.setdefault(str(setting), {})[order] = found
             print(setting, order, {key: value for key, value in found.items() if key != "curve"}, flush=True)
-    EXPECTED.write_text(json.dumps(told, indent=1) + "\n")
+    EXPECTED.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

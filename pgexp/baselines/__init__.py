@@ -1,1 +1,1 @@
-"""Baselines: what is subtracted from the return, the experimental factor."""
+"""Baselines: functions that are subtracted from the returns to reduce the variance of the gradient estimate."""

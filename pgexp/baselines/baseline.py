@@ -1,4 +1,4 @@
-"""What a baseline is to pgexp."""
+"""Interface of baselines."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -8,52 +8,52 @@ import numpy as np
 from torch import Tensor
 
 from pgexp.functional.arrays import Floats, Ints
-from pgexp.functional.batch import Batch, Credit
+from pgexp.functional.batch import Batch, Returns
 
 
 class Baseline(ABC):
-    """What is subtracted from each step's credit before it weighs the step's score.
+    """A function that is subtracted from each step's return: the advantage is ``A_t = G_t - b_t``.
 
-    A batch is first valued, then learnt from, so that no step's baseline has seen its own return unless its formula
-    says so. A constructor may take what assembly hands in: `inputs` (the observation's size), `shape` (its shape),
-    `seed`, `dtype`, `gamma` (the discount), and the functions below, `scores`, `greedy` and `shared`.
+    Each update calls `values` before `update`, so that a step's baseline does not depend on its own return unless the
+    formula says so. A constructor may take arguments that pgexp passes: `inputs` (the observation's size), `shape` (its
+    shape), `seed`, `dtype`, `gamma` (the discount), and the functions `per_episode_gradients`, `greedy` and `shared`.
     """
 
     @property
     @abstractmethod
     def biased(self) -> bool:
-        """Whether the gradient estimate is biased by it, discounting left aside: ``biased = False`` in the class."""
+        """Whether it biases the gradient estimate, apart from discounting: ``biased = False`` in the class."""
 
-    remembered: ClassVar[tuple[str, ...]] = ()
-    """The attributes that change as it learns: what a checkpoint holds of it. They are numbers, texts, arrays, tensors,
-    optimizers, or lists, mappings and dataclasses of these."""
+    state_attributes: ClassVar[tuple[str, ...]] = ()
+    """Names of the attributes that change during training; a checkpoint saves them. They are numbers, strings, arrays,
+    tensors, optimizers, or lists, mappings and dataclasses of these."""
 
-    least_episodes: ClassVar[Mapping[str, int]] = {}
-    """The fewest episodes of a batch that its formula makes sense for, by what is credited; 1 where nothing is said."""
+    min_episodes: ClassVar[Mapping[str, int]] = {}
+    """The smallest number of episodes per batch for each `algorithm.return_type`; 1 if it is not listed."""
 
-    only_credit: ClassVar[str | None] = None
-    """The one `algorithm.credit` that its formula makes sense for; None where it does for any."""
+    required_return_type: ClassVar[str | None] = None
+    """The only `algorithm.return_type` that the formula supports; None for any."""
 
-    whole_episodes: ClassVar[bool] = False
+    requires_whole_episodes: ClassVar[bool] = False
     """Whether it needs batches of whole episodes, not of segments."""
 
-    own_rewards: ClassVar[bool] = False
-    """Whether it collects rewards of its own, which are neither scaled nor clipped."""
+    collects_rewards: ClassVar[bool] = False
+    """Whether it collects further rewards, which are neither scaled nor clipped."""
 
     @abstractmethod
-    def values(self, batch: Batch, credit: Credit) -> Floats:
+    def values(self, batch: Batch, returns: Returns) -> Floats:
         """Return the baseline of each step, [S]."""
 
     @abstractmethod
-    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
-        """Learn from the batch, after it was valued; return metrics by name."""
+    def update(self, batch: Batch, returns: Returns) -> dict[str, float]:
+        """Fit the baseline to the batch, after `values` was called for it; return metrics by name."""
 
 
 class Prediction(NamedTuple):
-    """What a baseline expects of a batch whose returns it has not seen."""
+    """Expected returns-to-go of a batch, predicted without its returns."""
 
-    of_steps: Floats  # [S], the return-to-go from each step's observation
-    final: Floats  # [E], from the observation after each episode's last step held, were it to go on
+    per_step: Floats  # [S], from each step's observation
+    final: Floats  # [E], from the observation after each episode's last step in the batch, as if it continued
 
     @classmethod
     def constant(cls, value: float, batch: Batch) -> "Prediction":
@@ -62,38 +62,38 @@ class Prediction(NamedTuple):
 
 
 class Predictor(Baseline):
-    """A baseline that can be evaluated at an observation whose return was not seen: what bootstraps."""
+    """A baseline that can be evaluated at unseen observations, as bootstrapping requires."""
 
     @abstractmethod
     def predict(self, batch: Batch) -> Prediction:
         """Return the expected returns-to-go."""
 
-    def values(self, batch: Batch, credit: Credit) -> Floats:
+    def values(self, batch: Batch, returns: Returns) -> Floats:
         """Return the prediction at each step's observation, [S]."""
-        return self.predict(batch).of_steps
+        return self.predict(batch).per_step
 
 
 class JointPredictor(Predictor):
-    """A predictor that is an output of the policy's own network, and is fitted by the policy's own step."""
+    """A predictor that is an output of the policy's network, fitted by the policy's optimizer step."""
 
     @abstractmethod
-    def loss(self, values: Tensor, credit: Credit) -> Tensor:
-        """Return what the policy's loss is added to. values: [S], with their gradient; the result: []."""
+    def loss(self, values: Tensor, returns: Returns) -> Tensor:
+        """Return the term that is added to the policy's loss, []. values: [S], with their gradient."""
 
 
-Scores = Callable[[Batch, Floats], Floats]
+PerEpisodeGradients = Callable[[Batch, Floats], Floats]
 """Returns each episode's ``sum_t w_t grad log pi(a_t | s_t)``, [E, P], for weights w, [S]. P counts all parameters."""
 
 SharedValues = Callable[[Batch], Prediction]
-"""Returns what the policy's network, which then has one output more, predicts of a batch, without gradients."""
+"""Returns the prediction of the policy's network, which has one more output for it, without gradients."""
 
 
 class Replay(NamedTuple):
-    """Episodes played again from the same first states."""
+    """Episodes played again from the same initial states."""
 
     rewards: Floats  # [S'], episode after episode
     lengths: Ints  # [E]
 
 
 GreedyReplay = Callable[[Batch], Replay]
-"""Plays each episode of a batch again, on the same stream of its environment, taking the most probable actions."""
+"""Plays each episode of a batch again with greedy actions, from the same seed of its environment."""

@@ -1,14 +1,14 @@
-"""A constant."""
+"""Constant baseline."""
 
 from pgexp.baselines.baseline import Prediction, Predictor
-from pgexp.functional.batch import Batch, Credit
+from pgexp.functional.batch import Batch, Returns
 
 
 class Constant(Predictor):
     """``b = value`` at every step (Williams 1992, theorem 1: any b that does not depend on the action).
 
-    Unbiased, whatever the value; free. A value known beforehand, such as the return of a policy to be beaten, can take
-    away much of the variance; a bad one adds ``E|S|^2 (b - b*)^2`` to it, S and b* as OptimalConstant has them.
+    Unbiased for any value; no cost. A value near the returns can remove much of the variance. Any value adds
+    ``E|S|^2 (b - b*)^2`` to the smallest possible variance, with S and b* as in OptimalConstant.
     """
 
     biased = False
@@ -20,6 +20,6 @@ class Constant(Predictor):
         """Return the constant everywhere."""
         return Prediction.constant(self._value, batch)
 
-    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
-        """Learn nothing."""
+    def update(self, batch: Batch, returns: Returns) -> dict[str, float]:
+        """Do nothing."""
         return {}

@@ -1,27 +1,27 @@
-"""Each episode's own mean."""
+"""Mean return of each episode itself."""
 
 import numpy as np
 
 from pgexp.baselines.baseline import Baseline
 from pgexp.functional.arrays import Floats
-from pgexp.functional.batch import Batch, Credit
+from pgexp.functional.batch import Batch, Returns
 
 
 class EpisodeMean(Baseline):
     """``b_e = mean of the returns-to-go over the steps of episode e`` itself.
 
-    What many tutorials do: they centre each episode's returns. Biased: where each step pays the same, the mean is half
-    the episode's return and half a step more, and the gradient is halved; from an episode of one step nothing is
-    learnt. Free. With the total return every advantage would be 0, so it is for reward-to-go alone.
+    Many tutorials centre each episode's returns in this way. Biased: with equal rewards at each step, the gradient is
+    halved, and an episode of one step contributes nothing. No cost. With the total return every advantage would be 0,
+    so it supports reward-to-go only.
     """
 
     biased = True
-    only_credit = "reward_to_go"
+    required_return_type = "reward_to_go"
 
-    def values(self, batch: Batch, credit: Credit) -> Floats:
+    def values(self, batch: Batch, returns: Returns) -> Floats:
         """Return each episode's mean at each of its steps, [S]."""
-        return np.repeat(credit.sums / credit.counts, batch.lengths)
+        return np.repeat(returns.sums / returns.counts, batch.lengths)
 
-    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
-        """Learn nothing: the means are of the batch at hand."""
+    def update(self, batch: Batch, returns: Returns) -> dict[str, float]:
+        """Do nothing: the means are of the current batch."""
         return {}

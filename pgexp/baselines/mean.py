@@ -1,4 +1,4 @@
-"""The mean of the batch."""
+"""Mean of the batch."""
 
 from typing import ClassVar
 
@@ -6,24 +6,24 @@ import numpy as np
 
 from pgexp.baselines.baseline import Baseline
 from pgexp.functional.arrays import Floats
-from pgexp.functional.batch import Batch, Credit
+from pgexp.functional.batch import Batch, Returns
 
 
 class BatchMean(Baseline):
-    """``b = mean of the batch's credits``, a step's own included.
+    """``b = mean of the batch's returns``, including the step's own.
 
     With reward-to-go the mean over all steps of the batch; with the total return the mean over its K episodes
-    (Greensmith, Bartlett & Baxter 2004 call it the average-reward baseline). Biased, since a step's own return is in
-    it: with the total return the gradient is scaled by exactly 1 - 1/K. Free.
+    (Greensmith, Bartlett & Baxter 2004 call it the average-reward baseline). Biased, because it includes the step's own
+    return: with the total return the gradient is scaled by exactly 1 - 1/K. No cost.
     """
 
     biased = True
-    least_episodes: ClassVar = {"reward_to_go": 1, "total_return": 2}  # of one total return the advantage is 0
+    min_episodes: ClassVar = {"reward_to_go": 1, "total_return": 2}  # with one total return the advantage is 0
 
-    def values(self, batch: Batch, credit: Credit) -> Floats:
-        """Return the one mean for every step, [S]."""
-        return np.full(batch.steps, credit.sums.sum() / credit.counts.sum())
+    def values(self, batch: Batch, returns: Returns) -> Floats:
+        """Return the mean for every step, [S]."""
+        return np.full(batch.steps, returns.sums.sum() / returns.counts.sum())
 
-    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
-        """Learn nothing: the mean is of the batch at hand."""
+    def update(self, batch: Batch, returns: Returns) -> dict[str, float]:
+        """Do nothing: the mean is of the current batch."""
         return {}

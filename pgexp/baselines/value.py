@@ -5,25 +5,22 @@ import torch
 from torch import Tensor
 
 from pgexp.baselines.baseline import Prediction, Predictor
-from pgexp.functional.arrays import Observations
-from pgexp.functional.batch import Batch, Credit
-from pgexp.functional.optimizers import step
-from pgexp.functional.surrogate import squared_error
-from pgexp.networks.network import Network, RecurrentNetwork
-from pgexp.networks.parameters import cast, streams
+from pgexp.functional.batch import Batch, Returns
+from pgexp.functional.optimization import squared_error, step
+from pgexp.networks.network import Network, RecurrentNetwork, cast, streams
 from pgexp.schema import names
 from pgexp.schema.types import Factory, PositiveFloat, PositiveInt
 
 
 class ValueNetwork(Predictor):
-    """``b(s) = v(s)``, a network of its own, fitted to the credits by least squares (Sutton & Barto 2018, sec. 13.4).
+    """``b(s) = v(s)``, a separate network, fitted to the returns by least squares (Sutton & Barto 2018, sec. 13.4).
 
-    After a batch was used, Adam takes `fit_steps` steps of rate `lr` on its mean squared error. Unbiased, because a
-    batch is valued before it is fitted. Each fit step costs about as much as the policy's update.
+    After its use, each batch is fitted by `value_updates` steps of Adam on the mean squared error, with rate `lr`.
+    Unbiased, because a batch's values are computed before the fit. Each step costs about one policy update.
     """
 
     biased = False
-    remembered = ("_parameters", "_optimizer")
+    state_attributes = ("_parameters", "_optimizer")
 
     def __init__(
         self,
@@ -33,7 +30,7 @@ class ValueNetwork(Predictor):
         dtype: torch.dtype,
         network: Factory,
         lr: PositiveFloat,
-        fit_steps: PositiveInt,
+        value_updates: PositiveInt,
     ) -> None:
         self._network = network(inputs=inputs, outputs=1, shape=shape)
         if not isinstance(self._network, Network | RecurrentNetwork):
@@ -47,19 +44,30 @@ class ValueNetwork(Predictor):
         self._parameters = {name: tensor.requires_grad_() for name, tensor in initial.items()}
         self._optimizer = torch.optim.Adam(self._parameters.values(), lr=lr, fused=True)
         self._dtype = dtype
-        self._fit_steps = fit_steps
+        self._value_updates = value_updates
+        self._predicted: tuple[Batch, Tensor] | None = None  # of the batch that `update` is called with next
 
     def predict(self, batch: Batch) -> Prediction:
-        """Return v at each step's observation, and at each episode's final one."""
-        return Prediction(self._values(batch.observations), self._values(batch.final))
+        """Return v at each step's observation, and at each episode's final observation."""
+        values = self._forward(torch.from_numpy(batch.observations))
+        self._predicted = batch, values
+        with torch.no_grad():
+            final = self._forward(torch.from_numpy(batch.final))
+        return Prediction(_as_float64(values.detach()), _as_float64(final))
 
-    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
-        """Fit v to the batch; return the loss from before the fit."""
+    def update(self, batch: Batch, returns: Returns) -> dict[str, float]:
+        """Fit v to the batch; return the loss before the first step."""
         observations = torch.from_numpy(batch.observations)
-        target = torch.from_numpy(credit.of_steps).to(self._dtype)
+        target = torch.from_numpy(returns.per_step).to(self._dtype)
+        predicted = self._predicted
+        self._predicted = None
         losses = []
-        for _ in range(self._fit_steps):
-            loss = squared_error(self._forward(observations), target)
+        for update in range(self._value_updates):
+            if update == 0 and predicted is not None and predicted[0] is batch:
+                values = predicted[1]  # with the same parameters
+            else:
+                values = self._forward(observations)
+            loss = squared_error(values, target)
             losses.append(loss.item())
             gradients = torch.autograd.grad(loss, list(self._parameters.values()), materialize_grads=True)
             for tensor, gradient in zip(self._parameters.values(), gradients, strict=True):
@@ -67,10 +75,10 @@ class ValueNetwork(Predictor):
             step(self._optimizer)
         return {names.VALUE_LOSS: losses[0]}
 
-    def _values(self, observations: Observations) -> np.ndarray:
-        with torch.no_grad():
-            return self._forward(torch.from_numpy(observations)).numpy().astype(np.float64)
-
     def _forward(self, observations: Tensor) -> Tensor:
         result: Tensor = self._network(self._parameters, observations)
         return result[:, 0]
+
+
+def _as_float64(values: Tensor) -> np.ndarray:
+    return values.numpy().astype(np.float64)

@@ -1,1 +1,1 @@
-"""Commands, one thin file each."""
+"""Commands of pgexp, one module each, and the modules that they share."""

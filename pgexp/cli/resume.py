@@ -1,4 +1,4 @@
-"""pgexp-resume: goes on with runs that were stopped, or with finished ones under a longer budget."""
+"""Command `pgexp-resume`: resumes stopped runs, or extends the budget of finished ones."""
 
 import argparse
 import sys
@@ -7,30 +7,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pgexp.cli.calling import called
-from pgexp.cli.telling import FAILED
-from pgexp.cli.words import read_pairs, read_words
+from pgexp.cli.entrypoint import read_options, read_pairs, run_command
+from pgexp.cli.messages import FAILED
 from pgexp.schema.types import PositiveInt
 
 DESCRIPTION = """\
-Go on with a run, or with the runs of a sweep, that a kill, an error or Ctrl-C stopped. What comes of them equals what
-would have come of them undisturbed, in every bit; what they had recorded is held against what they come to now.
+Resume a run, or the runs of a sweep, after a kill, an error or Ctrl-C. Results are bit-identical to those of an
+uninterrupted run. Rows after the last checkpoint are computed again, and must equal the recorded ones.
 
-With a budget that is longer than the one that was spent, go on with finished runs, in a new folder; whether that equals
-a run of the longer budget from its start is said."""
-WORDS = """what to change, as key=value:
+With a longer budget, continue finished runs in a new folder. The command prints whether the results equal those of a
+run with the longer budget from the start."""
+OPTIONS_HELP = """options, as key=value:
   budget.steps=400_000   the longer budget (or budget.episodes=...)
-  folder=DIR             the new folder (default: outputs/<date>/<time>, of a sweep multirun/<date>/<time>)
-  workers.processes=4    how the sweep is carried out (any key of workers or sweep)
-  env.kwargs.token=...   a secret, which was masked when the run was recorded
+  folder=DIR             the new folder (default: outputs/<date>/<time>, for a sweep multirun/<date>/<time>)
+  workers.processes=4    changed settings of the sweep (keys of workers and sweep)
+  env.kwargs.token=...   a secret that was masked when the run was recorded
 """
 _OWN = ("budget.", "folder=")
-_OF_SWEEPS = ("sweep.", "workers.")
+_SWEEP = ("sweep.", "workers.")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the command's own words may say; a budget's keys without their section."""
+class Options:
+    """Options of the command. Keys of the budget are without their section."""
 
     steps: PositiveInt | None = None
     episodes: PositiveInt | None = None
@@ -38,55 +37,55 @@ class Wanted:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, 1 where a run failed, 2 for a mistake."""
+    """Run the command and return its exit code: 0, 1 if a run is not finished, 2 for a user's mistake."""
     arguments = _parser().parse_args(argv)
-    return called("pgexp-resume", lambda: _resume(arguments), "call it again to go on")
+    return run_command("pgexp-resume", lambda: _resume(arguments), "repeat the command to continue")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pgexp-resume",
         description=DESCRIPTION,
-        epilog=WORDS,
+        epilog=OPTIONS_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", metavar="FOLDER", help="a single run's folder, or a sweep's")
-    parser.add_argument("words", metavar="KEY=VALUE", nargs="*", help="see below")
-    parser.add_argument("--any-code", action="store_true", help="go on even if the code has changed since")
+    parser.add_argument("run", metavar="FOLDER", help="folder of a single run or a sweep")
+    parser.add_argument("options", metavar="KEY=VALUE", nargs="*", help="see below")
+    parser.add_argument("--any-code", action="store_true", help="resume even if the code has changed")
     return parser
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    of_sweeps = [word for word in arguments.words if word.startswith(_OF_SWEEPS)]
-    words = [word for word in arguments.words if word not in of_sweeps]
-    own = [word.removeprefix("budget.") for word in words if word.startswith(_OWN) or "." not in word]
-    secrets = dict(word.split("=", 1) for word in words if not word.startswith(_OWN) and "." in word)
-    settings = read_pairs(of_sweeps)
-    folder, wanted = Path(arguments.run).absolute(), read_words(own, Wanted)
+    settings = read_pairs([item for item in arguments.options if item.startswith(_SWEEP)])
+    others = [item for item in arguments.options if not item.startswith(_SWEEP)]
+    own = [item.removeprefix("budget.") for item in others if item.startswith(_OWN) or "." not in item]
+    secrets = dict(item.split("=", 1) for item in others if not item.startswith(_OWN) and "." in item)
+    folder, options = Path(arguments.run).absolute(), read_options(own, Options)
 
-    from pgexp.cli.outcome import carried_out  # torch takes seconds
-    from pgexp.execution.extending import extend
-    from pgexp.execution.resuming import is_over, read_record, resume
-    from pgexp.storage.following import Following
-    from pgexp.storage.run_config import read_config
+    from pgexp.cli.training_report import train_and_report  # imports torch
+    from pgexp.execution.resume import extend, is_complete, read_manifest, resume
+    from pgexp.runs.manifest import read_config
+    from pgexp.runs.run_log import RunState
+    from pgexp.runs.status import StatusReader
 
-    if wanted.steps is not None or wanted.episodes is not None:
-        kind = "outputs" if read_record(folder).sweep is None else "multirun"
-        new = Path(wanted.folder or f"{kind}/{datetime.now():%Y-%m-%d/%H-%M-%S}").absolute()
-        exact = extend(folder, wanted.steps, wanted.episodes, new, secrets)
-        longer = "a run of the longer budget from its start"
-        told = f"equals {longer}" if exact else f"differs from {longer}, whose rates would have been scheduled over it"
-        print(f"extended in {new}; it {told}")
+    if options.steps is not None or options.episodes is not None:
+        kind = "outputs" if read_manifest(folder).sweep is None else "multirun"
+        new = Path(options.folder or f"{kind}/{datetime.now():%Y-%m-%d/%H-%M-%S}").absolute()
+        is_exact = extend(folder, options.steps, options.episodes, new, secrets)
+        print(f"The runs continue in {new}.")
+        other = "a run with the longer budget from the start"
+        print(f"Results equal those of {other}." if is_exact else f"Results differ from {other}: schedules had ended.")
         folder = new
     if secrets:
-        for run in (record := read_record(folder)).runs:
-            read_config(record.folder_of(run), secrets)  # which refuses what is no secret
-    if is_over(folder):
-        print(f"{folder}: every run has come to its end. To train on: pgexp-resume FOLDER budget.steps=...")
+        manifest = read_manifest(folder)
+        for run in manifest.runs:
+            read_config(manifest.folder_of(run), secrets)  # raises UserError for keys that are not secrets
+    if is_complete(folder):
+        print(f"{folder}: all runs are complete. To extend them: pgexp-resume FOLDER budget.steps=...")
     else:
-        carried_out(lambda console: resume(folder, console, secrets, arguments.any_code, settings), folder)
-    unfinished = [run for run in Following(read_record(folder)).look().runs if run.state != "finished"]
-    return FAILED if unfinished else 0
+        train_and_report(lambda console: resume(folder, console, secrets, arguments.any_code, settings), folder)
+    runs = StatusReader(read_manifest(folder)).read().runs
+    return 0 if all(run.state == RunState.FINISHED for run in runs) else FAILED
 
 
 if __name__ == "__main__":

@@ -1,83 +1,92 @@
-"""Launcher of a sweep: composes its jobs, and trains them."""
+"""Launcher of a sweep: composes its jobs and trains them, or prints an estimate."""
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
+from rich.table import Table
 
-from pgexp.cli.finished_before import finished_before
-from pgexp.cli.job_folders import one_folder_for_several, planned
-from pgexp.cli.streams import Terminal
-from pgexp.execution.plan import Job
-from pgexp.schema.config import Tracking
-from pgexp.schema.errors import ConfigError, Problem
-from pgexp.schema.sweep import OF_SWEEPS, Settings, parse_settings
-from pgexp.storage.hydra_files import mask_hydra_files
-from pgexp.storage.store_uri import absolute_uri
-
-if TYPE_CHECKING:
-    from pgexp.execution.training import Known
+from pgexp.cli.command_state import current_state
+from pgexp.cli.compose import plan_jobs, shared_folder_error
+from pgexp.cli.entrypoint import Terminal
+from pgexp.cli.messages import FAILED
+from pgexp.execution.jobs import Job
+from pgexp.runs.secrets import mask_hydra_files
+from pgexp.schema.config import RunConfig
+from pgexp.schema.errors import UserError
+from pgexp.schema.sweep import SWEEP_KEYS, Settings, parse_settings
 
 
 def launch(
     context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]], first: int
 ) -> list[JobReturn]:
-    """Compose the jobs, each with its own folder, and train them; return each one's score as its value.
+    """Compose jobs and train them. Return each job's result with its score.
 
-    A sweeper may launch several batches. Raises ConfigError where any of the jobs can't run, before the first is
-    trained; a run that fails has no score, and ends the command only if it is to fail fast.
+    A sweeper may launch several batches, whose jobs are numbered from `first`. Raises UserError before training if any
+    job is wrong. A run that fails has no score. It ends the command only if `sweep.fail_fast` is set.
     """
     if not job_overrides:
-        raise ConfigError([Problem("sweep", "one of the values is a sweep over nothing, which has no runs")])
+        raise UserError.at("sweep", "must have at least one run. One of the keys has no values")
     settings = _settings(config, job_overrides)
     if settings.sweep.pruner != "none":
-        text = f"given {settings.sweep.pruner}; pruning is for searches: add hydra/sweeper=optuna"
-        raise ConfigError([Problem("sweep.pruner", text)])
-    folder = Path(os.path.abspath(config.hydra.sweep.dir))  # noqa: PTH100 - as Hydra has the jobs' own, below it
-    jobs, done = _planned(context, config, job_overrides, first, folder)
-    known = known_runs(jobs[0].config.tracking, settings)
+        text = f"is for searches only (got {settings.sweep.pruner}). Add hydra/sweeper=optuna"
+        raise UserError.at("sweep.pruner", text)
+    folder = Path(os.path.abspath(config.hydra.sweep.dir))  # noqa: PTH100 - like the jobs' folders, keeps links
+    jobs, returns = _plan(context, config, job_overrides, first, folder)
     if settings.sweep.dry_run:
-        from pgexp.execution.training import reusable
+        from pgexp.execution.training import find_cached
 
         console = Terminal(highlight=False)
-        print_plan([jobs[index] for index in reusable(jobs, folder, settings, known(), console).left], settings)
+        new = find_cached(jobs, settings, console).new
+        print_estimate([jobs[index] for index in new], settings)
         sys.exit(0)
 
-    from pgexp.cli.outcome import carried_out, fail
+    from pgexp.cli.training_report import train_and_report
     from pgexp.execution.training import train_sweep
 
-    report = carried_out(lambda console: train_sweep(jobs, folder, settings, known, console), folder)
-    if report.has_failed:
+    result = train_and_report(
+        lambda console: train_sweep(jobs, folder, settings, console), folder, current_state().output_dirs
+    )
+    if result.has_failed:
         fail(at_once=settings.sweep.fail_fast)
-    for job_return, result in zip(done, report.results, strict=True):
-        job_return.return_value = result.values.get(settings.sweep.objective.metric)
-    return done
+    for job_return, run in zip(returns, result.results, strict=True):
+        job_return.return_value = run.metrics.get(settings.sweep.objective.metric)
+    return returns
+
+
+def fail(at_once: bool) -> None:
+    """Let the command end with exit code 1: at once, or after the remaining batches."""
+    if at_once:
+        sys.exit(FAILED)
+    current_state().exit_code = FAILED
 
 
 def _settings(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Settings:
-    for key in sorted({word.partition("=")[0] for words in job_overrides for word in words}):
-        given = {word for words in job_overrides for word in words if word.partition("=")[0] == key}
-        if key.partition(".")[0] in OF_SWEEPS and len(given) > 1:
-            raise ConfigError([Problem(key, "is the whole sweep's, and has one value")])
-    return parse_settings({key: OmegaConf.to_container(config[key], resolve=True) for key in OF_SWEEPS})
+    values: dict[str, set[str]] = {}
+    for override in (override for overrides in job_overrides for override in overrides):
+        values.setdefault(override.partition("=")[0], set()).add(override)
+    for key in sorted(values):
+        if key.partition(".")[0] in SWEEP_KEYS and len(values[key]) > 1:
+            raise UserError.at(key, "must have one value, because it is a setting of the whole sweep")
+    return parse_settings({key: OmegaConf.to_container(config[key], resolve=True) for key in SWEEP_KEYS})
 
 
-def _planned(
+def _plan(
     context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]], first: int, folder: Path
 ) -> tuple[list[Job], list[JobReturn]]:
-    """Return the jobs, each with what Hydra has of it."""
+    """Return the jobs, and Hydra's result of each."""
     setup_globals()
     mask_hydra_files(folder, config.hydra.output_subdir)
     console = Terminal()
-    found = list(
+    planned = list(
         track(
-            planned(context, config, job_overrides, first),
+            plan_jobs(context, config, job_overrides, first),
             f"planning {len(job_overrides):,} runs",
             len(job_overrides),
             console=console,
@@ -85,23 +94,43 @@ def _planned(
             disable=not console.is_terminal,
         )
     )
-    if len({job.folder for job, _ in found}) < len(found):
-        raise one_folder_for_several()
-    return [job for job, _ in found], [job_return for _, job_return in found]
+    if len({job.folder for job, _ in planned}) < len(planned):
+        raise shared_folder_error()
+    return [job for job, _ in planned], [job_return for _, job_return in planned]
 
 
-def known_runs(tracking: Tracking, settings: Settings) -> Callable[[], "Known"]:
-    """Return a function that returns the runs that have finished before; they are looked up at the same time."""
-    if settings.sweep.rerun:
-        return dict
-    before = finished_before(absolute_uri(tracking.uri), tracking.experiment)
-    return lambda: before.known
+def print_estimate(jobs: Sequence[Job], settings: Settings) -> None:
+    """Print the runs of a sweep, one line per kind, and the estimated training time."""
+    from pgexp.execution.progress import format_duration
+    from pgexp.execution.validation import estimate
+
+    if not jobs:
+        return
+    console, found = Terminal(highlight=False), estimate(jobs, settings)
+    headings = ("runs", "environment", "network", "baseline", "batch", "budget", "time per run")
+    table = Table(*headings, box=None, pad_edge=False)
+    for column in table.columns:
+        column.justify = "right" if column.header in ("runs", "budget", "time per run") else "left"
+    lines = Counter(
+        (*_cells(run.config), f"{run.seconds:.1f} s" if run.seconds < 10 else format_duration(run.seconds))
+        for run in found.runs
+    )
+    for line, count in lines.items():
+        table.add_row(f"{count:,}", *line)
+    console.print(table)
+    runs, steps = len(found.runs), sum(run.config.budget.steps or 0 for run in found.runs)
+    total = f"{runs:,} runs" + (f", {steps:,} steps" if steps else "")
+    text = f"{total}, {min(found.workers, runs)} at the same time: about {format_duration(found.seconds)} of training"
+    console.print(f"{text}, without evaluations", soft_wrap=True)
+    console.print("Nothing was trained or recorded, because of sweep.dry_run=true", soft_wrap=True)
 
 
-def print_plan(jobs: Sequence[Job], settings: Settings) -> None:
-    """Print the jobs of a sweep, and the time that they take."""
-    from pgexp.cli.planned import print_estimate
-    from pgexp.execution.estimating import estimate
-
-    if jobs:
-        print_estimate(estimate(jobs, settings), Terminal(highlight=False))
+def _cells(config: RunConfig) -> tuple[str, str, str, str, str]:
+    batch, budget = config.batch, config.budget
+    return (
+        config.env.id,
+        config.choices.get("network", config.network.name),
+        config.choices.get("baseline", config.baseline.name),
+        f"{batch.episodes} episodes" if batch.episodes else f"{config.num_envs} x {batch.steps} steps",
+        f"{budget.steps:,} steps" if budget.steps is not None else f"{budget.episodes:,} episodes",
+    )

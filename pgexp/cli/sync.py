@@ -1,93 +1,94 @@
-"""pgexp-sync: brings to MLflow what was recorded while it was away."""
+"""Command `pgexp-sync`: copies recorded runs to MLflow after the store was unreachable."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from pgexp.cli.telling import INTERRUPTED, MISTAKE
-from pgexp.schema.errors import ConfigError
-from pgexp.storage.draining import in_short, set_up_mlflow
-from pgexp.storage.record import read
-from pgexp.storage.secrets import mask_uri
-from pgexp.storage.syncing import Synced, find_records, sync
+from pgexp.cli.entrypoint import run_command
+from pgexp.cli.messages import FAILED, print_error
+from pgexp.runs.manifest import find_manifests, load_manifest
+from pgexp.runs.secrets import mask_uri
+from pgexp.schema.errors import UserError
+from pgexp.tracking.store import configure_export, short_error
+from pgexp.tracking.sync import SyncResult, sync
 
+COMMAND = "pgexp-sync"
 DESCRIPTION = """\
-Bring to MLflow what its runs' folders hold: every row once, and how each run ended. Whatever was brought over before
-stays as it is, so that the command may be called again at any time, and after any crash.
+Copy the rows and the status of recorded runs to MLflow. Rows that MLflow has already are not copied again, so the
+command can be repeated at any time, also after a crash.
 
-A run that is still being trained is left to its own recorder. One that nobody trains any more, and that has not ended,
-is marked as killed. A run that was deleted in MLflow is restored.
+A run in training is left to the exporter of its command. A run whose command has died is marked as killed. A run that
+was deleted in MLflow is restored.
 
-The store is the one that the runs were recorded for. If its address has a password, give it as MLFLOW_TRACKING_URI."""
+The store is the one in the runs' config. If its address has a password, set MLFLOW_TRACKING_URI to the full address."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, 1 where something could not be brought over, 2 for a mistake."""
+    """Run the command and return its exit code: 0, 1 if something could not be copied, 2 for a user's mistake."""
     arguments = _parser().parse_args(argv)
-    set_up_mlflow()
-    try:
-        folders = [found for given in arguments.folders for found in _records(given)]
-        return max([_tell(folder) for folder in dict.fromkeys(folders)])
-    except ValueError as error:
-        return _failed(str(error), MISTAKE)
-    except KeyboardInterrupt:
-        return _failed("interrupted; called again, it goes on from where it was", INTERRUPTED)
+    configure_export()
+
+    def work() -> int:
+        folders = [found for path in arguments.folders for found in _find_manifests(path)]
+        return max([_sync(folder) for folder in dict.fromkeys(folders)])
+
+    return run_command(COMMAND, work, "repeat the command to continue")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="pgexp-sync", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=COMMAND, description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "folders",
-        nargs="+",
-        metavar="FOLDER",
-        help="a run's folder, a sweep's, or one that has some below it, such as multirun",
+        "folders", nargs="+", metavar="FOLDER", help="folder of a run, a sweep, or several of them, such as multirun"
     )
     return parser
 
 
-def _records(given: str) -> list[Path]:
-    """Return the folders of the records that an argument names; a ValueError says that there are none."""
-    found = find_records(Path(given))
+def _find_manifests(path: str) -> list[Path]:
+    """Return the folders of the manifests at a path. Raises UserError if there are none."""
+    try:
+        found = find_manifests(Path(path))
+    except ValueError as error:
+        raise UserError.at("FOLDER", str(error)) from error
     if not found:
-        why = "there is no recorded run at or below it" if Path(given).exists() else "there is no such folder"
-        raise ValueError(f"{given}: {why}; name a run's folder, a sweep's, or multirun")
+        reason = "contains no recorded run" if Path(path).exists() else "no such folder"
+        raise UserError.at("FOLDER", f"{reason} (got {path}). Pass the folder of a run or sweep, or multirun")
     return found
 
 
-def _tell(folder: Path) -> int:
-    """Bring a folder's record over and say so in a line; return the exit code."""
+def _sync(folder: Path) -> int:
+    """Copy the runs of a manifest, and print a line. Return the exit code."""
     try:
-        record = read(folder)
+        manifest = load_manifest(folder)
     except ValueError as error:
-        return _failed(str(error), 1)
-    where = f"{mask_uri(record.tracking.uri)}, experiment {record.tracking.experiment}"
+        return _fail(str(error))
+    store = f"{mask_uri(manifest.tracking.uri)}, experiment {manifest.tracking.experiment}"
     try:
-        synced = sync(record)
-    except ConfigError as error:
-        return _failed(f"{folder}: {error.problems[0].text}", 1)
-    except Exception as error:  # the libraries of a store and of its artifacts have errors of many kinds
-        return _failed(f"{folder}: not everything could be brought to {where}: {in_short(error)}", 1)
-    print(f"{folder}: {_told(synced)} in {where}", flush=True)
+        result = sync(manifest)
+    except UserError as error:
+        return _fail(f"{folder}: {error.problems[0].text}")
+    except Exception as error:  # stores and artifact stores raise errors of many libraries
+        return _fail(f"{folder}: could not copy everything to {store}: {short_error(error)}")
+    print(f"{folder}: {_describe(result)} in {store}", flush=True)
     return 0
 
 
-def _told(synced: Synced) -> str:
-    if synced.training is None:
-        return f"{_count(synced.runs, 'run')}, {_count(synced.rows, 'row')}"
-    if synced.runs:
-        return f"{_count(synced.rows, 'row')} so far, as process {synced.training.pid} still trains it,"
-    return f"process {synced.training.pid} still trains it, and has it recorded"
+def _describe(result: SyncResult) -> str:
+    if result.training is None:
+        return f"{_count(result.runs, 'run')}, {_count(result.rows, 'row')}"
+    if result.runs:
+        return f"{_count(result.rows, 'row')} so far (process {result.training.pid} still trains)"
+    return f"left to process {result.training.pid}, which still trains and records"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _failed(text: str, code: int) -> int:
-    print(f"pgexp-sync: {text}", file=sys.stderr)
-    return code
+def _fail(text: str) -> int:
+    print_error(text, COMMAND)
+    return FAILED
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Comparison: from the MLflow store through frames and statistics to the table and the figure."""
+"""Comparison of runs: from an MLflow store or folders through frames and statistics to tables, figures and a report."""

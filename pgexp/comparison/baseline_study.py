@@ -1,4 +1,4 @@
-"""The baseline study: what each baseline does to the gradient's estimate over training, beside the return."""
+"""Baseline study: the effect of each baseline on the gradient estimate and the return over training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -6,10 +6,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from pgexp.comparison.curves import followed
+from pgexp.comparison.curves import counted_once, finite_series, join_frames
 from pgexp.schema import names
-from pgexp.statistics.curves import on_common_steps
-from pgexp.statistics.intervals import FloatArray, t_interval
+from pgexp.statistics.intervals import t_interval
+from pgexp.statistics.learning_curves import Evaluations, on_common_steps
+from pgexp.statistics.point_estimates import FloatArray
 
 COLUMNS: Final = ("environment", "configuration_name", "quantity", "steps", "n", "value", "low", "high")
 METRICS: Final[Mapping[str, str]] = {
@@ -19,119 +20,101 @@ METRICS: Final[Mapping[str, str]] = {
     "signal_to_noise": names.GRADIENT_SNR,
     "bias": names.VALUE_BIAS,
 }
-"""The quantities, and the metrics that they are of."""
+"""The metric of each quantity."""
 GEOMETRIC: Final = ("variance", "variance_left")
 GRADIENT: Final = ("variance", "variance_left", "signal_to_noise")
 REMEDIES: Final[Mapping[tuple[str, ...], str]] = {
-    ("return",): "evaluation.every lets a run be evaluated while it trains",
-    GRADIENT: "they are recorded with diagnostics=full, of batches of two episodes or more",
+    ("return",): "evaluation.every evaluates runs during training",
+    GRADIENT: "diagnostics=full records them for batches of two or more episodes",
     ("bias",): "their baselines predict no values, or diagnostics is off",
 }
-"""Why a quantity may be absent, and what records it."""
-POINTS: Final = 100  # of a curve: updates are many, and each of them is noisy
-
-Series = tuple[FloatArray, FloatArray]
-"""The steps of a run's values, rising, and the values."""
+"""The reason why quantities are absent, or the key that records them."""
+MAX_POINTS: Final = 100  # of a curve: there are many updates, and each is noisy
 
 
 def study_frame(runs: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return each quantity over training, a row a point, COLUMNS, from the frames of `frames`.
+    """Return each quantity over training, a row per point, COLUMNS, from the frames of `frames`.
 
     ============================  =================================================================================
     return                        mean undiscounted return of an evaluation
-    variance                      of the gradient's estimate: the trace of its covariance, over a batch's episodes
-    variance_left                 the variance over that of the same batch without a baseline
-    signal_to_noise               ``|g|^2 / variance - 1``: what of the estimate is signal; below 0 by chance
-    bias                          of the baseline's values: their mean less that of the returns that came of them
+    variance                      of the gradient estimate: the trace of its covariance, over a batch's episodes
+    variance_left                 the variance divided by that of the same batch without a baseline
+    signal_to_noise               ``|g|^2 / variance - 1``, an estimate of the signal; negative values are chance
+    bias                          of the baseline's values: their mean minus that of the observed returns
     ============================  =================================================================================
 
-    Of a run the updates are averaged within at most POINTS stretches of equal length in steps, which smooths what one
-    update says; the runs are then brought on common steps (`curves.on_common_steps`). value is the mean over the n
-    runs that are there, low and high its 95 % t interval (absent for one run); points that half of the runs or fewer
-    come to are left out. Variances, which differ by orders of magnitude, are averaged and have their intervals on the
-    log scale: value is a geometric mean. There, updates without any variance are passed over, and everywhere values
-    that are not finite.
+    A run's updates are averaged within at most MAX_POINTS intervals of equal length in steps, which smooths the noise
+    of single updates. The runs are then interpolated on common steps (`on_common_steps`). value is the mean over n
+    runs, low and high its 95 % t interval (absent for one run); points with at most half of the runs are left out.
+    Variances, which differ by orders of magnitude, are averaged and have their intervals on the log scale: value is a
+    geometric mean, and variances of 0 are left out. Values that are not finite are left out.
 
-    The variance is that of the policies a baseline led to, and grows with their returns: baselines are compared by
-    what they leave of it on the same batch, variance_left.
+    The variance is that of the policies that a baseline led to, and grows with their returns. Compare baselines by
+    variance_left, which is for the same batch.
 
-    All but the return take ``diagnostics=full`` (the bias "light"); a baseline that predicts nothing has no bias of
-    its values. Absent quantities have no rows: `study_notes` names them.
+    All quantities but the return need ``diagnostics=full`` (the bias "light"). A baseline that predicts nothing has no
+    bias. Absent quantities have no rows; `study_notes` lists them.
     """
-    curves = [pd.DataFrame(columns=list(COLUMNS))]
+    curves = []
     for quantity, metric in METRICS.items():
-        series, is_geometric = _series(runs, metrics, metric), quantity in GEOMETRIC
-        for name, own in followed(runs).groupby("configuration_name", sort=False, observed=True):
+        series, is_geometric = finite_series(runs, metrics, metric), quantity in GEOMETRIC
+        for name, own in counted_once(runs).groupby("configuration_name", sort=False, observed=True):
             each = [_smoothed(*series[run], is_geometric) for run in own["run_id"] if run in series]
-            each = [(steps, values) for steps, values in each if steps.size]  # no logarithm, where all variances are 0
+            each = [(steps, values) for steps, values in each if steps.size]  # none is left if all variances are 0
             heading = {"environment": own["environment"].iloc[0], "configuration_name": name, "quantity": quantity}
             curves.append(_curve(*on_common_steps(each), is_geometric).assign(**heading))
-    filled = [curve for curve in curves if not curve.empty]
-    return pd.concat(filled or curves[:1], ignore_index=True)[list(COLUMNS)]
+    return join_frames(curves, COLUMNS)
 
 
 def has_gradients(runs: pd.DataFrame, metrics: pd.DataFrame) -> bool:
-    """Return whether any of the runs that are followed has recorded a quantity of its gradient's estimate."""
-    return any(_series(followed(runs), metrics, METRICS[quantity]) for quantity in GRADIENT)
+    """Return whether a run has recorded a quantity of its gradient estimate."""
+    return any(finite_series(counted_once(runs), metrics, METRICS[quantity]) for quantity in GRADIENT)
 
 
 def study_notes(runs: pd.DataFrame, metrics: pd.DataFrame) -> list[str]:
-    """Return how the study's points were made, what is absent with the key that records it, and what is biased."""
-    frame, every = study_frame(runs, metrics), list(dict.fromkeys(followed(runs)["configuration_name"]))
-    notes = [f"Updates are averaged within at most {POINTS} stretches of a run's steps, variances as geometric means."]
+    """Return notes on the averaging, on absent quantities with the key that records them, and on biased estimates."""
+    frame, every = study_frame(runs, metrics), list(dict.fromkeys(counted_once(runs)["configuration_name"]))
+    notes = [f"Updates are averaged within at most {MAX_POINTS} intervals of a run's steps, variances geometrically."]
     for group, why in REMEDIES.items():
         for lacking, quantities in _absent(frame, every, group).items():
             notes.append(f"No {', '.join(quantities)} of {', '.join(lacking)}: {why}.")
     rows = metrics[metrics["metric"].isin([METRICS[quantity] for quantity in GEOMETRIC])]
-    if flat := int((rows["value"] <= 0).sum()):
-        notes.append(f"{flat} of {len(rows)} variances are 0, and left out of the geometric means.")
+    if zeros := int((rows["value"] <= 0).sum()):
+        notes.append(f"{zeros} of {len(rows)} variances are 0 and left out of the geometric means.")
     choices = runs[runs["biased"] != ""].groupby("biased", sort=False, observed=True)["configuration_name"].unique()
     for choice, called in choices.items():
-        notes.append(f"The gradient's estimate itself is biased in {', '.join(map(str, called))}, by {choice}.")
+        notes.append(f"The gradient estimate is biased in {', '.join(map(str, called))}, by {choice}.")
     return notes
 
 
 def _absent(frame: pd.DataFrame, every: Sequence[str], group: Sequence[str]) -> dict[tuple[str, ...], list[str]]:
-    """Return which quantities of a group are absent, by the configurations that lack them."""
+    """Return the absent quantities of a group, by the configurations that lack them."""
     absent: dict[tuple[str, ...], list[str]] = {}
     for quantity in group:
-        shown = set(frame.loc[frame["quantity"] == quantity, "configuration_name"])
-        if lacking := tuple(str(name) for name in every if name not in shown):
+        present = set(frame.loc[frame["quantity"] == quantity, "configuration_name"])
+        if lacking := tuple(str(name) for name in every if name not in present):
             absent.setdefault(lacking, []).append(quantity)
     return absent
 
 
-def _series(runs: pd.DataFrame, metrics: pd.DataFrame, metric: str) -> Mapping[str, Series]:
-    """Return the finite values of a metric of each run that has some, by its id."""
-    rows = metrics[(metrics["metric"] == metric).to_numpy(bool) & np.isfinite(metrics["value"])]
-    rows = rows[rows["run_id"].isin(runs["run_id"])].sort_values("steps", kind="stable")
-    return {
-        str(run): (own["steps"].to_numpy(float), own["value"].to_numpy(float))
-        for run, own in rows.groupby("run_id", sort=False, observed=True)
-    }
-
-
-def _smoothed(steps: FloatArray, values: FloatArray, is_geometric: bool) -> Series:
-    """Return the averages of a run's values, or of their logarithms, within stretches of steps, at whole steps."""
+def _smoothed(steps: FloatArray, values: FloatArray, is_geometric: bool) -> Evaluations:
+    """Return the averages of a run's values, or of their logarithms, within intervals of steps, at whole steps."""
     if is_geometric:
         steps, values = steps[values > 0], np.log(values[values > 0])
-    if steps.size <= POINTS:
+    if steps.size <= MAX_POINTS:
         return steps, values
-    place = np.minimum((steps - steps[0]) * POINTS / (steps[-1] - steps[0]), POINTS - 1).astype(int)
+    place = np.minimum((steps - steps[0]) * MAX_POINTS / (steps[-1] - steps[0]), MAX_POINTS - 1).astype(int)
     counts = np.bincount(place)
-    there = counts > 0
-    averages = [np.bincount(place, weights=each)[there] / counts[there] for each in (steps, values)]
+    filled = counts > 0
+    averages = [np.bincount(place, weights=each)[filled] / counts[filled] for each in (steps, values)]
     return averages[0].round(), averages[1]
 
 
 def _curve(grid: FloatArray, values: FloatArray, is_geometric: bool) -> pd.DataFrame:
-    """Return the points of a curve from the runs' values ``[runs, G]``, NaN where a run is not there."""
+    """Return the points of a curve from the runs' values ``[runs, G]``, NaN outside of a run's range."""
     shared = (~np.isnan(values)).sum(axis=0) > len(values) / 2
     grid, samples = grid[shared], [point[~np.isnan(point)] for point in values.T[shared]]
     bands = [(sample.mean(), *(t_interval(sample) or (np.nan, np.nan))) for sample in samples]
-    value, low, high = np.array(bands).reshape(-1, 3).T
-    n = [sample.size for sample in samples]
-    found = {"value": value, "low": low, "high": high}
-    return pd.DataFrame(
-        {"steps": grid, "n": n} | {name: np.exp(each) if is_geometric else each for name, each in found.items()}
-    )
+    estimates = np.array(bands).reshape(-1, 3).T
+    columns = dict(zip(("value", "low", "high"), np.exp(estimates) if is_geometric else estimates, strict=True))
+    return pd.DataFrame({"steps": grid, "n": [sample.size for sample in samples]} | columns)

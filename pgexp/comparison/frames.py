@@ -1,28 +1,40 @@
-"""What was trained as tidy frames: the sweeps of a store, the seed runs, and the runs' metrics at full resolution."""
+"""Tidy frames of sweeps, seed runs and metrics at full resolution, from a store or from folders."""
 
-from collections.abc import Collection, Sequence
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+import numpy as np
 import pandas as pd
 
-from pgexp.comparison import folders, stored
-from pgexp.comparison.labels import configuration_names, natural
-from pgexp.comparison.reading import METRIC_COLUMNS, read_long
-from pgexp.comparison.rows import RUN_COLUMNS, Row, framed
-from pgexp.comparison.store import DEFAULT_URI
+from pgexp.comparison import folder_source, mlflow_source
+from pgexp.comparison.mlflow_store import DEFAULT_URI, open_store
+from pgexp.comparison.run_frame import configuration_names, natural_key, run_frame
+from pgexp.runs.metric_tables import logged_metrics, read_metrics
+from pgexp.schema.errors import UserError
+from pgexp.schema.names import METRICS_FILE, ROWS_FILE
 
-__all__ = ["METRIC_COLUMNS", "RUN_COLUMNS", "SWEEP_COLUMNS", "Source", "metrics", "runs", "sweeps"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SWEEP_COLUMNS: Final = ("sweep", "name", "experiment", "status", "start")
+METRIC_COLUMNS: Final = ("run_id", "configuration_name", "seed", "steps", "metric", "value")
+_READERS: Final = 2  # threads; only one at a time executes Python
 
 Source = str | Path | Sequence[str | Path]
-"""An MLflow store's address, or the folder of a sweep or of a run, or several folders."""
+"""The address of an MLflow store, the folder of a sweep or run, or several folders."""
+Column = tuple[str, "NDArray[np.int64]", "NDArray[np.float64]"]
+"""A metric's name, its steps and its values."""
 
 
 def sweeps(uri: str = DEFAULT_URI, experiment: str | None = None) -> pd.DataFrame:
-    """Return the sweeps of an experiment, or of the whole store, newest first: a row a sweep."""
-    frame = pd.DataFrame(stored.sweep_rows(uri, experiment), columns=list(SWEEP_COLUMNS))
+    """Return the sweeps of an experiment, or of the whole store, newest first: a row per sweep, SWEEP_COLUMNS."""
+    frame = pd.DataFrame(mlflow_source.sweep_rows(uri, experiment), columns=list(SWEEP_COLUMNS))
     return frame.sort_values(["start", "sweep"], ascending=[False, True], ignore_index=True)
 
 
@@ -32,58 +44,113 @@ def runs(
     sweeps: str | Collection[str] | None = None,
     ids: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the seed runs of a store or of folders, all or those chosen: a row a run, whatever its end.
+    """Return the seed runs of a store or of folders: a row per run, with any status.
 
-    An experiment, sweeps and the runs' own ids choose among them; what is not given leaves nothing out. A run of
-    another sweep that one reuses is a row as if it were its own. A configuration that several sweeps train is one,
-    so that fresh seeds join those that stand.
+    `experiment`, `sweeps` and the run ids `ids` filter the runs. A run that a sweep reuses from another is a row as its
+    own. A configuration that several sweeps train is one, so that fresh seeds join the existing ones.
 
-    The columns are RUN_COLUMNS, then every metric of the final evaluation under its own name, then every
-    parameter as ``param.*`` with its own type. `threshold` and the scores are NaN where absent, and a score of a
-    folder is as it was measured, finite or not; a store keeps finite ones only. A `configuration_name` belongs to
-    one configuration only. `code` is the hash of the code, `dirty` whether its checkout had changes, `nonfinite`
-    how many values a store was not given, `reason` why a run ended as it did, `biased` which choices make its
-    gradient's estimate biased, `selected_from` the sweep that chose its configuration, each "" where none. From a
-    store `run_id` is MLflow's; from folders it is the run's folder. Rows are in the order of environment,
+    The columns are RUN_COLUMNS, then every metric of the final evaluation by its name, then every parameter as
+    ``param.*`` with its own type. `threshold` and scores are NaN if absent. Scores from a folder may be non-finite; a
+    store holds finite ones only. A `configuration_name` belongs to one configuration. `code` is the hash of the code,
+    `dirty` whether its checkout had changes, `nonfinite` how many values were not sent to the store, `reason` why a run
+    ended, `biased` which choices bias its gradient estimate, `selected_from` the sweep that selected its configuration;
+    each is "" if absent. `run_id` is MLflow's, or for folders the run's folder. Rows are sorted by environment,
     configuration name (numbers by size), seed and start.
     """
     sweeps = (sweeps,) if isinstance(sweeps, str) else sweeps
     if isinstance(source, str) and "://" in source:
-        rows = stored.run_rows(source, experiment, sweeps, ids)
+        rows = mlflow_source.run_rows(source, experiment, sweeps, ids)
     else:
-        given = [source] if isinstance(source, str | Path) else source
-        rows = _chosen(folders.run_rows([Path(folder) for folder in given]), experiment, sweeps, ids)
-    frame = framed(rows)
+        folders = [source] if isinstance(source, str | Path) else source
+        rows = [
+            row
+            for row in folder_source.run_rows([Path(folder) for folder in folders])
+            if experiment in (None, row["experiment"])
+            and (sweeps is None or row["sweep"] in sweeps)
+            and (ids is None or row["run_id"] in ids)
+        ]
+    frame = run_frame(rows)
     if frame.empty:
         return frame
-    return _ordered(frame.assign(configuration_name=configuration_names(frame)))
+    frame = frame.assign(configuration_name=configuration_names(frame))
+    keys = frame[["environment", "configuration_name", "seed", "start", "run_id"]].itertuples(index=False, name=None)
+    order = sorted((environment, natural_key(name), *rest, row) for row, (environment, name, *rest) in enumerate(keys))
+    return frame.iloc[[row for *_, row in order]].reset_index(drop=True)
 
 
 def metrics(runs: pd.DataFrame, uri: str = DEFAULT_URI, names: Collection[str] | None = None) -> pd.DataFrame:
-    """Return the recorded values of the runs, of some metrics or of all: a row a run, metric and step, METRIC_COLUMNS.
+    """Return the recorded values of some metrics of the runs, or of all: METRIC_COLUMNS, a row per value.
 
-    run_id, configuration_name and metric are categorical. They are read from each run's Parquet artifact, since the
-    metrics in MLflow itself are thinned; from a folder also of a run that has not ended. A run that has neither has
-    no rows here. What could not be computed has no row; a value that was measured as NaN or infinite has one. uri is
-    asked only for artifacts that stand on another machine.
+    Rows are in the order of the runs, metrics and steps. run_id, configuration_name and metric are categorical. Values
+    come from each run's Parquet artifact, since MLflow's own metrics are thinned; from a folder also for a run that has
+    not ended. A run without either has no rows. Values that could not be computed have no row; measured NaN and
+    infinite values do. The store at `uri` is used only for artifacts on another machine.
     """
-    return read_long(runs, uri, names)
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(_READERS) as readers:
+        tables = list(readers.map(partial(_columns, names=names), _folders(runs, uri, Path(scratch))))
+    return _metric_frame(runs, tables)
 
 
-def _chosen(
-    rows: list[Row], experiment: str | None, sweeps: Collection[str] | None, ids: Collection[str] | None
-) -> list[Row]:
-    return [
-        row
-        for row in rows
-        if experiment in (None, row["experiment"])
-        and (sweeps is None or row["sweep"] in sweeps)
-        and (ids is None or row["run_id"] in ids)
-    ]
+def _metric_frame(runs: pd.DataFrame, tables: Sequence[Sequence[Column]]) -> pd.DataFrame:
+    """Return the runs' columns as one long frame; texts are categorical, since there may be ten million rows."""
+    columns = [column for table in tables for column in table]
+    lengths = np.array([values.size for _, _, values in columns], dtype=np.int64)
+    each = runs.iloc[np.repeat(np.arange(len(tables)), [len(table) for table in tables])]  # the run of each column
+
+    def repeated(texts: "pd.Series[str]") -> "pd.Categorical[Any]":
+        categories = pd.Categorical(texts, categories=texts.unique())
+        return pd.Categorical.from_codes(np.repeat(categories.codes, lengths), dtype=categories.dtype)
+
+    def joined(arrays: Sequence["NDArray[Any]"], dtype: type) -> "NDArray[Any]":
+        return np.concatenate(arrays) if arrays else np.empty(0, dtype)
+
+    parts: dict[str, Any] = {
+        "run_id": repeated(each["run_id"]),
+        "configuration_name": repeated(each["configuration_name"]),
+        "seed": np.repeat(each["seed"].to_numpy(np.int64), lengths),
+        "steps": joined([steps for _, steps, _ in columns], np.int64),
+        "metric": repeated(pd.Series([name for name, _, _ in columns], dtype=str)),
+        "value": joined([values for _, _, values in columns], np.float64),
+    }
+    return pd.DataFrame(parts, columns=list(METRIC_COLUMNS), copy=False)
 
 
-def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
-    keys = ["environment", "configuration_name", "seed", "start", "run_id"]
-    rows = list(frame[keys].itertuples(index=False, name=None))
-    order = sorted(range(len(rows)), key=lambda row: (rows[row][0], natural(rows[row][1]), *rows[row][2:]))
-    return frame.iloc[order].reset_index(drop=True)
+def _columns(folder: Path | None, names: Collection[str] | None) -> list[Column]:
+    """Return the metrics of a run's folder. A null is an absent value; NaN is a measured one."""
+    if folder is None:
+        return []
+    table, log = folder / METRICS_FILE, folder / ROWS_FILE
+    try:
+        # The table of a resumed run is older than the last row of its log.
+        if log.is_file() and not (table.is_file() and table.stat().st_mtime_ns >= log.stat().st_mtime_ns):
+            found = logged_metrics(folder)
+        elif table.is_file():
+            found = read_metrics(table, names)
+        else:
+            return []
+    except (OSError, ValueError) as error:
+        raise UserError.at("runs", f"cannot read the metrics of a run: resume or delete it ({error})") from error
+    steps = found["steps"].to_numpy()
+    chosen = [name for name in found.column_names if name != "steps" and (names is None or name in names)]
+    return [(name, *_present(steps, found[name])) for name in chosen]
+
+
+def _present(steps: "NDArray[np.int64]", column: Any) -> "tuple[NDArray[np.int64], NDArray[np.float64]]":
+    if column.null_count == 0:
+        return steps, column.to_numpy()
+    return steps[column.is_valid().to_numpy()], column.drop_null().to_numpy()
+
+
+def _folders(runs: pd.DataFrame, uri: str, scratch: Path) -> Iterator[Path | None]:
+    """Yield each run's folder; files of another machine are downloaded to scratch, None if there are none."""
+    for run_id, artifacts in zip(runs["run_id"], runs["artifacts"], strict=True):
+        location = urlsplit(artifacts)
+        if location.scheme in ("", "file"):
+            yield Path(url2pathname(location.path))
+            continue
+        with open_store(uri) as client:
+            exists = METRICS_FILE in {artifact.path for artifact in client.list_artifacts(run_id)}
+            if exists:
+                (scratch / run_id).mkdir()
+                client.download_artifacts(run_id, METRICS_FILE, str(scratch / run_id))
+        yield scratch / run_id if exists else None

@@ -1,1 +1,1 @@
-"""Environments: banks of any Gymnasium id, and compiled dynamics."""
+"""Environments: Gymnasium environments as banks of episodes, and compiled dynamics."""

@@ -1,4 +1,4 @@
-"""Banks of environments: rows that are started and stepped, each by itself."""
+"""Banks of environments: rows that are started and stepped separately."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -9,15 +9,15 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from pgexp.envs.spaces import Spaces, hander, observation_dtype, writer
+from pgexp.envs.spaces import Spaces, action_converter, observation_dtype, observation_writer
 from pgexp.functional.arrays import Flags, Floats, Observations, Rows
 
 
 class Start(NamedTuple):
-    """The beginning of an episode in M rows."""
+    """The first observations of episodes in M rows."""
 
     observations: Observations  # [M, O]
-    masks: Flags | None = None  # [M, choices], the actions that are allowed; None if all are
+    masks: Flags | None = None  # [M, choices], the allowed actions; None if all are
 
 
 class Transition(NamedTuple):
@@ -31,9 +31,9 @@ class Transition(NamedTuple):
 
 
 class Bank(ABC):
-    """A bank of environments. Nothing restarts by itself: the caller starts the next episode, with its seed.
+    """A bank of environments. It does not restart episodes: the caller starts each episode with its seed.
 
-    What an environment raises is raised by `start` and `step`; the bank is then only to be closed.
+    `start` and `step` raise an environment's exception; afterwards the bank can only be closed.
     """
 
     @abstractmethod
@@ -46,21 +46,21 @@ class Bank(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release what the bank holds."""
+        """Release the environments."""
 
 
 class GymnasiumBank(Bank):
     """Gymnasium environments, one object per row, made when the row is first started.
 
-    afresh: make a new one for each episode, because a reset leaves a part of the last episode in the environment.
-    masked: whether ``info["action_mask"]`` says which actions are allowed.
+    recreate: whether to make a new one for each episode, because its reset keeps a part of the last episode's state.
+    masked: whether ``info["action_mask"]`` is the mask of allowed actions.
     """
 
     def __init__(
-        self, make: Callable[[], gym.Env[Any, Any]], spaces: Spaces, afresh: bool = False, masked: bool = False
+        self, make: Callable[[], gym.Env[Any, Any]], spaces: Spaces, recreate: bool = False, masked: bool = False
     ) -> None:
-        self._make, self._afresh, self._masked = make, afresh, masked
-        self._write, self._hand = writer(spaces.observation), hander(spaces.action)
+        self._make, self._recreate, self._masked = make, recreate, masked
+        self._write, self._convert = observation_writer(spaces.observation), action_converter(spaces.action)
         self._observation_size = gym.spaces.flatdim(spaces.observation)
         self._dtype = np.dtype(observation_dtype(spaces.observation) or np.float64)
         self._envs: dict[int, gym.Env[Any, Any]] = {}
@@ -85,7 +85,9 @@ class GymnasiumBank(Bank):
         observations: Observations = np.zeros((count, self._observation_size), self._dtype)
         rewards, terminated, truncated = np.zeros(count), np.zeros(count, bool), np.zeros(count, bool)
         envs, write, masks = self._envs, self._write, []
-        for i, (row, action, target) in enumerate(zip(rows.tolist(), self._hand(actions), observations, strict=True)):
+        for i, (row, action, target) in enumerate(
+            zip(rows.tolist(), self._convert(actions), observations, strict=True)
+        ):
             try:
                 observation, rewards[i], terminated[i], truncated[i], info = envs[row].step(action)
             except SystemExit as error:
@@ -96,9 +98,9 @@ class GymnasiumBank(Bank):
         return Transition(observations, rewards, terminated, truncated, _flags(masks))
 
     def frame(self, row: int) -> NDArray[np.uint8]:
-        """Return a picture of the row's environment, [height, width, 3]; it was made with render mode rgb_array."""
-        picture: NDArray[np.uint8] = np.asarray(self._envs[row].render())
-        return picture
+        """Return an image of the row's environment, [height, width, 3]. It requires the render mode rgb_array."""
+        image: NDArray[np.uint8] = np.asarray(self._envs[row].render())
+        return image
 
     def close(self) -> None:
         """Close every environment."""
@@ -106,14 +108,14 @@ class GymnasiumBank(Bank):
             self._close(next(iter(self._envs)))
 
     def _env(self, row: int) -> gym.Env[Any, Any]:
-        if self._afresh and row in self._envs:
+        if self._recreate and row in self._envs:
             self._close(row)
         if row not in self._envs:
             self._envs[row] = self._make()
         return self._envs[row]
 
     def _close(self, row: int) -> None:
-        """Close a row's environment, if it has one; an error in closing it changes no result."""
+        """Close a row's environment. Errors are ignored, because they do not change results."""
         with suppress(Exception, SystemExit):
             self._envs.pop(row).close()
 
@@ -123,4 +125,4 @@ def _flags(masks: Sequence[Any]) -> Flags | None:
 
 
 def _ended(error: SystemExit) -> RuntimeError:
-    return RuntimeError(f"the environment tries to end the program: {error!r}")
+    return RuntimeError(f"the environment tried to exit the program: {error!r}")

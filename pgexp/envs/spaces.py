@@ -13,7 +13,7 @@ from pgexp.functional.spaces import ActionSpace
 
 Row = NDArray[Any]  # [O]
 Write = Callable[[Any, Row], None]
-Hand = Callable[[Floats], Sequence[Any]]
+Convert = Callable[[Floats], Sequence[Any]]
 
 _PLAIN = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 
@@ -25,30 +25,30 @@ class Spaces(NamedTuple):
     action: Space[Any]
 
 
-def unread(space: Space[Any]) -> Iterator[Space[Any]]:
-    """Yield the parts of an observation space that are not a fixed number of numbers."""
+def unsupported_parts(space: Space[Any]) -> Iterator[Space[Any]]:
+    """Yield the parts of an observation space that cannot be flattened to a fixed number of numbers."""
     if isinstance(space, spaces.Tuple | spaces.Dict):
         for part in _parts(space).values():
-            yield from unread(part)
+            yield from unsupported_parts(part)
     elif not isinstance(space, _PLAIN):
         yield space
 
 
 def observation_shape(space: Space[Any]) -> tuple[int, ...]:
-    """Return a Box's own shape; (O,) for other spaces, which are flattened."""
+    """Return a Box's shape, and (O,) for other spaces, which are flattened."""
     return tuple(space.shape) if isinstance(space, spaces.Box) else (spaces.flatdim(space),)
 
 
 def observation_dtype(space: Space[Any]) -> Literal["uint8"] | None:
-    """Return the dtype in which observations are kept: uint8 for pictures of bytes, else None, the policy's own."""
-    picture = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) >= 2
-    return "uint8" if picture else None
+    """Return the dtype of stored observations: uint8 for images of bytes, or None for the policy's precision."""
+    is_image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) >= 2
+    return "uint8" if is_image else None
 
 
-def writer(space: Space[Any]) -> Write:
+def observation_writer(space: Space[Any]) -> Write:
     """Return a function that writes an observation into a row, as ``gymnasium.spaces.flatten`` does.
 
-    It raises ValueError if the observation's shape, or a whole number in it, does not belong to the space.
+    It raises ValueError if the observation's shape, or a whole number in it, is not in the space.
     """
     match space:
         case spaces.Discrete():
@@ -56,14 +56,14 @@ def writer(space: Space[Any]) -> Write:
         case spaces.MultiDiscrete():
             return _one_hot(space.nvec.ravel(), space.start.ravel())
         case spaces.Tuple() | spaces.Dict():
-            return _one_after_another(_parts(space))
+            return _concatenated(_parts(space))
     shape = space.shape
 
     def copy(observation: Any, row: Row) -> None:
-        given = np.asarray(observation)
-        if given.shape != shape:
-            raise ValueError(f"the environment gave an observation of shape {given.shape}, and its space says {shape}")
-        row[:] = given.reshape(-1)
+        array = np.asarray(observation)
+        if array.shape != shape:
+            raise ValueError(f"an observation must have shape {shape}, as its space (got {array.shape})")
+        row[:] = array.reshape(-1)
 
     return copy
 
@@ -79,8 +79,8 @@ def _one_hot(counts: NDArray[np.int64], starts: NDArray[np.int64]) -> Write:
     def write(observation: Any, row: Row) -> None:
         numbers = np.ravel(observation).tolist()
         if len(numbers) != len(digits) or not all(map(contains, digits, numbers)):
-            told = ", ".join(f"{numbers[0]} to {numbers[-1]}" for numbers in digits)
-            raise ValueError(f"the environment gave the observation {observation}, and its space says {told}")
+            ranges = ", ".join(f"{numbers[0]} to {numbers[-1]}" for numbers in digits)
+            raise ValueError(f"an observation must be within {ranges}, as its space (got {observation})")
         row[:] = 0
         for number, offset in zip(numbers, offsets, strict=True):
             row[number + offset] = 1
@@ -88,10 +88,10 @@ def _one_hot(counts: NDArray[np.int64], starts: NDArray[np.int64]) -> Write:
     return write
 
 
-def _one_after_another(parts: dict[Any, Space[Any]]) -> Write:
+def _concatenated(parts: dict[Any, Space[Any]]) -> Write:
     ends = np.cumsum([spaces.flatdim(part) for part in parts.values()]).tolist()
     places = [
-        (key, writer(part), slice(begin, end))
+        (key, observation_writer(part), slice(begin, end))
         for (key, part), begin, end in zip(parts.items(), [0, *ends], ends, strict=False)
     ]
 
@@ -103,7 +103,7 @@ def _one_after_another(parts: dict[Any, Space[Any]]) -> Write:
 
 
 def action_space(space: Space[Any]) -> ActionSpace | None:
-    """Return the space in plain numbers, or None if no policy of pgexp can act in it."""
+    """Return the description of an action space, or None if it is not supported."""
     match space:
         case spaces.Discrete():
             return ActionSpace("discrete", 1, counts=(int(space.n),))
@@ -117,17 +117,17 @@ def action_space(space: Space[Any]) -> ActionSpace | None:
     return None
 
 
-def hander(space: Space[Any]) -> Hand:
-    """Return a function from actions, [M, A] and counted from 0, to the M objects that the environment takes."""
+def action_converter(space: Space[Any]) -> Convert:
+    """Return a function from actions, [M, A] and counted from 0, to a list of M actions of the environment."""
     shape, dtype = tuple(space.shape or ()), space.dtype
     start = np.asarray(getattr(space, "start", 0))
 
-    def hand(actions: Floats) -> Sequence[Any]:
+    def convert(actions: Floats) -> Sequence[Any]:
         moved = (actions.reshape(len(actions), *shape) + start).astype(dtype)
         return [moved[i, ...] for i in range(len(moved))]
 
-    def hand_whole_numbers(actions: Floats) -> Sequence[Any]:
+    def convert_discrete(actions: Floats) -> Sequence[Any]:
         numbers: list[int] = (actions[:, 0].astype(np.int64) + start).tolist()
         return numbers
 
-    return hand_whole_numbers if isinstance(space, spaces.Discrete) else hand
+    return convert_discrete if isinstance(space, spaces.Discrete) else convert

@@ -1,15 +1,123 @@
-"""Bank of environments in worker processes, each of which steps its share of the rows."""
+"""Bank of environments in worker processes.
 
+A process, ``python -m pgexp.envs.workers DESCRIPTOR``, is started, not forked, because a fork copies locks that threads
+of the parent may hold. It answers requests on a connection to its parent, and ends when that closes or the parent dies.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pgexp.envs.bank import Bank, Start, Transition
-from pgexp.envs.worker import Worker, WorkerEndedError
 from pgexp.functional.arrays import Floats, Observations, Rows
+
+_SECONDS_TO_EXIT = 10.0  # for a worker's last step, after its connection was closed
+
+
+class WorkerEndedError(RuntimeError):
+    """A worker process ended before it answered."""
+
+
+class Worker:
+    """Handle of a worker process."""
+
+    def __init__(self, build: Callable[[], Bank]) -> None:
+        """Start the process in a new session, so that Ctrl-C reaches the parent only. It answers to `build` first."""
+        self._connection, theirs = Pipe()
+        command = [sys.executable, "-P", "-m", __name__, str(theirs.fileno())]
+        path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": path},
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+        theirs.close()
+        self.ask("build", build)
+
+    def ask(self, name: str, *arguments: Any) -> None:
+        """Send a request. If the process has ended, `answer` raises."""
+        with suppress(ConnectionError):
+            self._connection.send((name, *arguments))
+
+    def answer(self) -> Any:
+        """Return the answer to a request. Raises WorkerEndedError, or what the environment raised."""
+        try:
+            answer = self._connection.recv()
+        except (EOFError, ConnectionError):
+            code = self._process.wait()
+            raise WorkerEndedError(f"a worker process of the environments ended with code {code}") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """Send a request; return its answer."""
+        self.ask(name, *arguments)
+        return self.answer()
+
+    def disconnect(self) -> None:
+        """Close the connection, so that the process ends."""
+        self._connection.close()
+
+    def wait(self) -> None:
+        """Wait until the process has ended."""
+        try:
+            self._process.wait(timeout=_SECONDS_TO_EXIT)
+        except subprocess.TimeoutExpired:  # a step of the environment does not return
+            self._process.kill()
+            self._process.wait()
+
+
+def main() -> None:
+    """Run the worker process: answer requests until the connection closes."""
+    connection = Connection(int(sys.argv[1]))
+    banks: list[Bank] = []
+    with suppress(EOFError, ConnectionError):
+        while True:
+            connection.send(_answer(connection.recv_bytes(), banks))
+    for bank in banks:
+        bank.close()
+
+
+def _answer(request: bytes, banks: list[Bank]) -> Any:
+    """Return the answer to a request, or the exception that it raised; the first request builds the bank."""
+    try:
+        name, *arguments = pickle.loads(request)
+        match name:
+            case "build":
+                banks.append(arguments[0]())
+            case "start":
+                return banks[0].start(*arguments)
+            case "step":
+                return banks[0].step(*arguments)
+    except Exception as error:
+        return _portable(error)
+    return None
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an exception that can be pickled, with the traceback as a note."""
+    where = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(f"in a worker process:\n{where}")
+    return error
 
 
 @dataclass
@@ -24,12 +132,12 @@ class _Episode:
 class WorkerBank(Bank):
     """Environments in worker processes; row i belongs to worker i modulo their number.
 
-    Equal to what `build` returns, bit for bit. A process that ends is replaced once per call: the new one plays its
+    Bit-identical to the bank that `build` returns. A process that ends is replaced once per call: the new one plays its
     open episodes again, and the call is repeated. If it ends again, WorkerEndedError is raised.
     """
 
     def __init__(self, build: Callable[[], Bank], workers: int) -> None:
-        """Set the number of workers; each builds a bank of its own, so `build` must be picklable."""
+        """Set the number of workers. Each builds a bank, so `build` must be picklable."""
         self._build, self._count = build, workers
         self._workers: list[Worker] = []  # started at the first call
         self._open: dict[int, _Episode] = {}  # by row
@@ -58,7 +166,7 @@ class WorkerBank(Bank):
     def close(self) -> None:
         """End the workers, and wait until they have ended."""
         for worker in self._workers:
-            worker.let_go()
+            worker.disconnect()
         for worker in self._workers:
             worker.wait()
         self._workers = []
@@ -81,13 +189,13 @@ class WorkerBank(Bank):
                     self._replace(number)
                     answer = self._workers[number].call(name, rows[places], values[places])
                 yield places, answer
-        except BaseException:  # Ctrl-C too: an answer that nobody read would be taken for the next one's
+        except BaseException:  # also Ctrl-C: an unread answer would be read as that of the next request
             self.close()
             raise
 
     def _replace(self, number: int) -> None:
         """Start a new worker in place of one that ended, and play its open episodes again."""
-        self._workers[number].let_go()
+        self._workers[number].disconnect()
         self._workers[number].wait()
         worker = self._workers[number] = Worker(self._build)
         worker.answer()
@@ -99,16 +207,20 @@ class WorkerBank(Bank):
                 found = worker.call("step", np.array([row]), np.array([action]))
             if not np.array_equal(found.observations[0], episode.observation, equal_nan=True):
                 raise RuntimeError(
-                    "the environment does not repeat an episode from its seed and actions, which is needed because its "
-                    "worker process ended"
+                    "the environment does not repeat an episode from its seed and actions, which is necessary because "
+                    "its worker process ended"
                 )
 
 
 def _joined(parts: Sequence[tuple[NDArray[np.int64], Any]], count: int) -> list[Any]:
-    """Return the workers' arrays as arrays of all rows, each row at its place."""
+    """Return the workers' arrays as arrays of all rows."""
     joined = [None if array is None else np.zeros((count, *array.shape[1:]), array.dtype) for array in parts[0][1]]
     for places, arrays in parts:
         for whole, part in zip(joined, arrays, strict=True):
             if whole is not None:
                 whole[places] = part
     return joined
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,1 @@
-"""Execution: jobs are queued, trained by workers, and recorded."""
+"""Execution of jobs: queue, workers, assembly, training, recording, and what builds on recorded runs."""

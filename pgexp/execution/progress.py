@@ -1,33 +1,34 @@
-"""Shows how far a command has come: a bar in a terminal, a line now and then elsewhere."""
+"""Progress display of a command: a bar in a terminal, a line every ten seconds elsewhere."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from pgexp.statistics.digits import written
-from pgexp.storage.following import RunState, Standing
+from pgexp.runs.run_log import RunState
+from pgexp.runs.status import SweepStatus
+from pgexp.statistics.number_format import format_number
 
-WORDS: Final[Mapping[RunState, str]] = {
-    "finished": "done",
-    "running": "running",
-    "failed": "failed",
-    "killed": "stopped",
-    "pruned": "pruned",
-    "waiting": "waiting",
+STATE_LABELS: Final[Mapping[RunState, str]] = {
+    RunState.FINISHED: "done",
+    RunState.RUNNING: "running",
+    RunState.FAILED: "failed",
+    RunState.KILLED: "stopped",
+    RunState.PRUNED: "pruned",
+    RunState.SCHEDULED: "waiting",
 }
-"""What each state is called before people."""
+"""Display names of the run states, in the order in which they are shown."""
 
-_SECONDS_BETWEEN_LINES = 10.0
-_SECONDS_OF_SPEED = 120.0  # by which the time left is told; an update may take a minute
-_REST = 24  # columns beside the description and what is told: a stump of the bar, the share, the time left
+_LINE_SECONDS = 10.0  # between two lines outside a terminal
+_SPEED_SECONDS = 120.0  # window for the estimate of the remaining time, because an update may take a minute
+_RESERVED = 24  # columns for a short bar, the percentage and the remaining time
 
 
 class ProgressDisplay:
-    """Progress of all runs of a command: share done, training steps a second, mean training return, time left."""
+    """Progress of a command's runs: share done, training steps per second, mean training return, remaining time."""
 
     def __init__(self, console: Console, runs: int) -> None:
         self._console = console
@@ -39,20 +40,20 @@ class ProgressDisplay:
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[details]}"),
             TimeRemainingColumn(compact=True),
             TextColumn("left"),
             console=console,
             transient=True,
             disable=self._lines,
-            speed_estimate_period=_SECONDS_OF_SPEED,
+            speed_estimate_period=_SPEED_SECONDS,
         )
-        self._task = self._progress.add_task(f"training {self._noun}", total=1.0, told="")
+        self._task = self._progress.add_task(f"training {self._noun}", total=1.0, details="")
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Start the display."""
         self._progress.start()
-        self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+        self._next_line = time.monotonic() + _LINE_SECONDS
         return self
 
     def __exit__(
@@ -61,50 +62,47 @@ class ProgressDisplay:
         """Clear the bar."""
         self._progress.stop()
 
-    def training(self, done: float, steps_per_second: float, return_mean: float | None) -> None:
-        """Show how many runs are done, with a fraction for the one that trains, its speed and its mean return."""
-        mean = "" if return_mean is None else f"  mean return {written(return_mean)}"
-        self.stage(f"training {self._noun}", done / self._runs, f"{steps_per_second:,.0f} steps/s{mean}")
+    def show_training(self, done: float, steps_per_second: float, return_mean: float | None) -> None:
+        """Show the runs that are done, with a fraction for the one in training, and its speed and mean return."""
+        mean = "" if return_mean is None else f"  mean return {format_number(return_mean)}"
+        self.show_stage(f"training {self._noun}", done / self._runs, f"{steps_per_second:,.0f} steps/s{mean}")
 
-    def standing(self, standing: Standing) -> None:
-        """Show how the runs of the command stand."""
+    def show_status(self, status: SweepStatus) -> None:
+        """Show the status of the command's runs. Details that do not fit into the terminal's width are left out."""
         description = f"training {self._noun}"
-        told = [*counted(standing, waiting=False), *_pace(standing)]
-        if self._lines and (left := standing.seconds_left):
-            told.append(f"{duration(left)} left")
-        while not self._lines and told and len(description + "  ".join(told)) + _REST > self._console.width:
-            told.pop()  # the bar would be cut anywhere, and the time left lost
-        share = standing.share * len(standing.runs) / self._runs  # more runs may follow
-        self.stage(description, share, "  ".join(told))
+        details = state_counts(status, waiting=False)
+        if status.steps_per_second:
+            details.append(f"{format_rate(status.steps_per_second)} steps/s")
+        if status.return_mean is not None:
+            details.append(f"mean return {format_number(status.return_mean)}")
+        if self._lines and (left := status.seconds_left):
+            details.append(f"{format_duration(left)} left")
+        while not self._lines and details and len(description + "  ".join(details)) + _RESERVED > self._console.width:
+            details.pop()
+        share = status.share * len(status.runs) / self._runs  # more runs may follow
+        self.show_stage(description, share, "  ".join(details))
 
-    def stage(self, description: str, share: float, told: str = "") -> None:
-        """Show a stage of the command: what it does, the share of it that is done, and what else there is to tell."""
-        self._progress.update(self._task, description=description, completed=share, told=told)
+    def show_stage(self, description: str, share: float, details: str = "") -> None:
+        """Show a stage of the command, the share of it that is done, and details."""
+        self._progress.update(self._task, description=description, completed=share, details=details)
         if self._lines and time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
-            self._console.print(f"{description}: {share:.0%}  {told}", highlight=False, markup=False, soft_wrap=True)
+            self._next_line = time.monotonic() + _LINE_SECONDS
+            self._console.print(f"{description}: {share:.0%}  {details}", highlight=False, markup=False, soft_wrap=True)
 
 
-def counted(standing: Standing, waiting: bool = True) -> list[str]:
-    """Return how many runs are in each state that any is in, those that wait where that is wanted."""
-    states = [state for state in WORDS if waiting or state != "waiting"]
-    return [f"{count:,} {WORDS[state]}" for state in states if (count := standing.count(state))]
+def state_counts(status: SweepStatus, waiting: bool = True) -> list[str]:
+    """Return the number of runs per state with at least one run. waiting: whether waiting runs are included."""
+    states = [state for state in STATE_LABELS if waiting or state != RunState.SCHEDULED]
+    return [f"{count:,} {STATE_LABELS[state]}" for state in states if (count := status.count(state))]
 
 
-def _pace(standing: Standing) -> Sequence[str]:
-    """Return how fast runs train, and to what mean return they have come, as far as there is anything to tell."""
-    rate, return_mean = standing.steps_per_second, standing.return_mean
-    told = [f"{short(rate)} steps/s"] if rate else []
-    return told if return_mean is None else [*told, f"mean return {written(return_mean)}"]
-
-
-def short(rate: float) -> str:
-    """Return a number of steps a second in as many letters as it takes: 870, 9,300, 12 k, 1.2 M."""
+def format_rate(rate: float) -> str:
+    """Return a number of steps per second in few characters: 870, 9,300, 12 k, 1.2 M."""
     return f"{rate / 1e6:.1f} M" if rate >= 1e6 else f"{rate / 1e3:.0f} k" if rate >= 1e4 else f"{rate:,.0f}"
 
 
-def duration(seconds: float) -> str:
-    """Return a time as it is read from a clock: 0:07, 2:31, 26:02:31."""
+def format_duration(seconds: float) -> str:
+    """Return a duration as minutes and seconds, or hours, minutes and seconds: 0:07, 2:31, 26:02:31."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,7 +1,7 @@
-"""Queue of a command's runs: hands them to workers, and hands a run out again where its worker dies.
+"""Queue of a command's runs, which are handed to workers, and again if a worker dies.
 
-A run whose worker died goes on from its checkpoint. One that kills its worker three times, without getting any further
-in between, fails alone.
+A run whose worker died resumes from its checkpoint. If its workers die three times in a row without progress, the run
+is FAILED; the others continue.
 """
 
 import math
@@ -11,164 +11,160 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 
-from pgexp.execution import commanding
-from pgexp.execution.checkpoints import checkpoint_path
-from pgexp.execution.journal import Journal
-from pgexp.execution.orders import Order
-from pgexp.execution.plan import Job
-from pgexp.execution.report import read_result
-from pgexp.execution.workers.workers import Assignment, Ended, Workers, WorkersError
-from pgexp.schema.errors import ConfigError
+from pgexp.execution.jobs import Job, Task
+from pgexp.execution.results import read_result
+from pgexp.execution.run_writer import RunWriter, checkpoint_path
+from pgexp.execution.workers import lease
+from pgexp.execution.workers.base import TaskExit, TaskHandle, Workers, WorkersError
+from pgexp.runs.run_log import RunState
+from pgexp.schema.errors import UserError
 from pgexp.schema.names import ROWS_FILE
 
-_PERIOD = 0.1  # seconds between two looks at workers that can't wake the scheduler up
-_REFUSED = 30.0  # seconds until a run is offered again that workers would not take, while others have theirs
-_DEATHS = 3  # of a run's workers in a row, without getting any further, after which it has failed
-_STEPS_OF_EPISODE = 100  # by which the length of a run is estimated whose budget is in episodes
+_POLL_SECONDS = 0.1
+_RETRY_SECONDS = 30.0  # until a task is submitted again that workers refused while others train
+_MAX_DEATHS = 3  # of a run's workers in a row without progress
+_STEPS_PER_EPISODE = 100  # estimate of the length of a run whose budget is in episodes
 
 
 @dataclass
-class _Task:
-    """A run that waits or trains, and how often in a row its workers have died since it last got on."""
+class _Run:
+    """A job that waits or trains, and how often in a row its workers have died without progress."""
 
     job: Job
     deaths: int = 0
-    reached: object = None
+    progress: object = None
 
     @property
     def steps(self) -> int:
         budget = self.job.config.budget
-        return budget.steps if budget.steps is not None else _STEPS_OF_EPISODE * (budget.episodes or 0)
+        return budget.steps if budget.steps is not None else _STEPS_PER_EPISODE * (budget.episodes or 0)
 
 
 @dataclass
 class Scheduler:
-    """The runs that wait, and those that workers train.
+    """Queue of runs and their tasks. Long runs are handed out first, and one by one.
 
-    Runs are handed out one by one, the longest first; short ones a few at a time, until their budgets add up to
-    `Workers.least_steps`.
+    Short runs are handed out several at a time, until their budgets add up to `Workers.min_steps`.
     """
 
     workers: Workers
-    folder: Path  # of the record that the runs are of
-    token: str  # of the command, see `commanding`
-    path: Sequence[str]  # the import path of the command
-    _waiting: deque[_Task] = field(default_factory=deque)
-    _working: list[tuple[Sequence[_Task], Assignment]] = field(default_factory=list)
-    _due: float = 0.0  # when runs may be handed out again
-    _orders: int = 0
+    folder: Path  # of the sweep
+    token: str  # of the command, see `lease`
+    path: Sequence[str]  # import path of the command
+    _waiting: deque[_Run] = field(default_factory=deque)
+    _training: list[tuple[Sequence[_Run], TaskHandle]] = field(default_factory=list)
+    _submit_after: float = 0.0
+    _tasks: int = 0
 
     @property
     def is_busy(self) -> bool:
         """Whether a run waits or trains."""
-        return bool(self._waiting or self._working)
+        return bool(self._waiting or self._training)
 
     @property
     def unfinished(self) -> int:
         """The number of runs that wait or train."""
-        return len(self._waiting) + sum(len(tasks) for tasks, _ in self._working)
-
-    def withdraw(self, jobs: Container[Job]) -> list[Job]:
-        """Take jobs out of the queue; return those of them that waited. The others are left alone."""
-        taken = [task.job for task in self._waiting if task.job in jobs]
-        self._waiting = deque(task for task in self._waiting if task.job not in jobs)
-        return taken
+        return len(self._waiting) + sum(len(runs) for runs, _ in self._training)
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Queue more runs."""
-        self._waiting.extend(sorted(map(_Task, jobs), key=lambda task: -task.steps))
+        """Queue jobs."""
+        self._waiting.extend(sorted(map(_Run, jobs), key=lambda run: -run.steps))
+
+    def remove(self, jobs: Container[Job]) -> list[Job]:
+        """Remove jobs from the queue and return those that waited. Jobs in training are not affected."""
+        removed = [run.job for run in self._waiting if run.job in jobs]
+        self._waiting = deque(run for run in self._waiting if run.job not in jobs)
+        return removed
 
     def advance(self) -> list[Job]:
-        """Hand out what waits, wait for a moment, and return the runs that have ended since, well or not.
+        """Submit waiting runs, wait for a moment, and return the jobs that have ended, FINISHED or FAILED.
 
-        Raises WorkersError, and ConfigError where no worker can be had.
+        Raises WorkersError, and UserError if no worker is available.
         """
-        self._hand_out()
-        self.workers.wait(_PERIOD)
-        over: list[Job] = []
-        for tasks, assignment in [*self._working]:
-            ended = assignment.ended()
-            if ended is not None:
-                self._working.remove((tasks, assignment))
-                over += self._taken_in(tasks, ended)
-        return over
+        self._submit()
+        self.workers.wait(_POLL_SECONDS)
+        ended: list[Job] = []
+        for runs, handle in [*self._training]:
+            end = handle.poll()
+            if end is not None:
+                self._training.remove((runs, handle))
+                ended += self._handle_exit(runs, end)
+        return ended
 
-    def dismiss(self) -> None:
-        """Let what trains keep a checkpoint, and stop; end it at once if waiting for that is interrupted."""
+    def stop(self) -> None:
+        """Stop the runs in training with checkpoints. If the wait for that is interrupted, kill them."""
         self._waiting.clear()
-        if not self._working:
+        if not self._training:
             return
-        commanding.dismiss(self.folder)
-        for _, assignment in self._working:
-            assignment.withdraw()
+        lease.release(self.folder)
+        for _, handle in self._training:
+            handle.cancel()
         try:
-            while self._working:
-                self._working = [each for each in self._working if each[1].ended() is None]
-                self.workers.wait(_PERIOD)
+            while self._training:
+                self._training = [each for each in self._training if each[1].poll() is None]
+                self.workers.wait(_POLL_SECONDS)
         finally:
-            for _, assignment in self._working:
-                assignment.kill()
+            for _, handle in self._training:
+                handle.kill()
 
-    def _hand_out(self) -> None:
-        while self._waiting and len(self._working) < self.workers.count and monotonic() >= self._due:
-            tasks = self._next()
+    def _submit(self) -> None:
+        while self._waiting and len(self._training) < self.workers.count and monotonic() >= self._submit_after:
+            runs = self._next_runs()
+            self._tasks += 1
+            jobs = tuple(run.job for run in runs)
             try:
-                assignment = self.workers.start(self._order(tasks))
-            except (ConfigError, WorkersError):
-                self._waiting.extendleft(reversed(tasks))
-                if not self._working:
+                handle = self.workers.start(Task(self.token, self._tasks, self.folder, jobs, tuple(self.path)))
+            except (UserError, WorkersError):
+                self._waiting.extendleft(reversed(runs))
+                if not self._training:
                     raise
-                self._due = monotonic() + _REFUSED  # a queue may be full; nothing is lost by waiting
+                self._submit_after = monotonic() + _RETRY_SECONDS  # a cluster's queue may be full
                 return
-            self._working.append((tasks, assignment))
+            self._training.append((runs, handle))
 
-    def _next(self) -> list[_Task]:
-        """Take from the queue what one worker gets: a run, or short ones, but not the others' share of them."""
-        tasks = [self._waiting.popleft()]
+    def _next_runs(self) -> list[_Run]:
+        """Take from the queue the runs of one task: one run, or short ones, but not the share of other workers."""
+        runs = [self._waiting.popleft()]
         share = math.ceil(len(self._waiting) / (2 * self.workers.count))
-        steps = tasks[0].steps
-        while tasks[-1].deaths == 0 and len(tasks) < share and steps < self.workers.least_steps:
+        steps = runs[0].steps
+        while runs[-1].deaths == 0 and len(runs) < share and steps < self.workers.min_steps:
             if self._waiting[0].deaths:
                 break
-            tasks.append(self._waiting.popleft())
-            steps += tasks[-1].steps
-        for task in tasks:
-            task.reached = _reached(task.job)
-        return tasks
+            runs.append(self._waiting.popleft())
+            steps += runs[-1].steps
+        for run in runs:
+            run.progress = _progress(run.job)
+        return runs
 
-    def _order(self, tasks: Sequence[_Task]) -> Order:
-        self._orders += 1
-        return Order(self.token, self._orders, self.folder, tuple(task.job for task in tasks), tuple(self.path))
-
-    def _taken_in(self, tasks: Sequence[_Task], ended: Ended) -> list[Job]:
-        """Return the runs that are over; those that a dead worker left wait again."""
-        if ended.how == "failed":
-            raise WorkersError(ended.reason)
-        if ended.how != "died":
-            return [task.job for task in tasks]
-        left = [task for task in tasks if not _is_over(task.job)]
-        over = [task.job for task in tasks if task not in left]
+    def _handle_exit(self, runs: Sequence[_Run], end: TaskExit) -> list[Job]:
+        """Return the jobs of a task that have ended; queue those that a dead worker left."""
+        if end.status == "failed":
+            raise WorkersError(end.reason)
+        if end.status != "died":
+            return [run.job for run in runs]
+        left = [run for run in runs if not _has_ended(run.job)]
+        ended = [run.job for run in runs if run not in left]
         if not left:
-            return over
-        first, *others = left  # the first is the one that trained: they do one after the other
-        first.deaths = first.deaths + 1 if _reached(first.job) == first.reached else 1
-        if first.deaths == _DEATHS:
-            Journal(first.job.folder).end("FAILED", f"its worker died {_DEATHS} times: {ended.reason}")
-            over.append(first.job)
+            return ended
+        first, *others = left  # the first one was in training, since they train one after the other
+        first.deaths = first.deaths + 1 if _progress(first.job) == first.progress else 1
+        if first.deaths == _MAX_DEATHS:
+            RunWriter(first.job.folder).end(RunState.FAILED, f"its worker died {_MAX_DEATHS} times: {end.reason}")
+            ended.append(first.job)
         else:
             others.insert(0, first)
         self._waiting.extendleft(reversed(others))
-        return over
+        return ended
 
 
-def _reached(job: Job) -> object:
-    """Return what changes whenever a run gets on: the size of its rows, and the time of its checkpoint."""
+def _progress(job: Job) -> object:
+    """Return a value that changes with each row and each checkpoint of a run."""
     rows, checkpoint = job.folder / ROWS_FILE, checkpoint_path(job.folder, "last")
     size = rows.stat().st_size if rows.exists() else 0
     return size, checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
 
 
-def _is_over(job: Job) -> bool:
-    """Return whether this command is done with a run: it has finished, or failed, which is not tried again here."""
+def _has_ended(job: Job) -> bool:
+    """Return whether a run has FINISHED, or has FAILED, which this command does not try again."""
     end = read_result(job.folder).end
-    return end is not None and end.status != "KILLED"
+    return end is not None and end.status != RunState.KILLED

@@ -1,10 +1,10 @@
-"""A policy as an MLflow model: observations in, actions out. MLflow loads it by `_load_pyfunc`.
+"""Trained policy as an MLflow model: observations in, actions out. MLflow loads it by `_load_pyfunc`.
 
-What is given is a batch of observations as the environment has them where that is a Box, [B, *shape]; else laid flat
-as ``gymnasium.spaces.flatten`` does, [B, O]. What is returned are actions as the environment takes them, [B, *shape].
+The input is a batch of observations: as the environment returns them if its space is a Box, [B, *shape], and otherwise
+flattened as by ``gymnasium.spaces.flatten``, [B, O]. The output is a batch of actions for the environment, [B, *shape].
 
-A policy with a memory is given both by name, ``observations`` and ``memory`` [B, Z], and returns ``actions`` and the
-next ``memory``; an episode begins with zeros. Masks of allowed actions are not part of the model.
+A policy with a memory has two named inputs, ``observations`` and ``memory`` [B, Z], and two outputs, ``actions`` and
+the next ``memory``. The memory is zero at the start of an episode. The model has no masks of allowed actions.
 """
 
 from collections.abc import Mapping
@@ -15,26 +15,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pgexp.execution.policies import TrainedPolicy, load_policy
+from pgexp.execution.trained_policy import TrainedPolicy, load_policy
 from pgexp.schema.streams import generator
 
 
 class ServedPolicy:
-    """A policy that answers a batch of observations with actions."""
+    """Model that returns actions for a batch of observations."""
 
     def __init__(self, trained: TrainedPolicy) -> None:
         self._trained = trained
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> Any:
-        """Return actions for observations, and the next memory where the policy has one.
+        """Return actions for observations, and the next memory if the policy has one.
 
-        params: `greedy`, true unless told otherwise, takes the most probable actions; else they are sampled, with draws
-        from the stream (seed, "serve"), or with others at each call where there is no `seed`.
+        params: with `greedy` (default true), the actions are the most probable ones. Otherwise they are sampled: with
+        a `seed` from the stream (seed, "serve"), and without one from a new stream in each call.
         """
         described, policy = self._trained.description, self._trained.policy
         named = isinstance(model_input, Mapping)
-        given = model_input["observations"] if named else model_input
-        observations = self._observations(np.asarray(given))
+        batch = model_input["observations"] if named else model_input
+        observations = self._observations(np.asarray(batch))
         memory = torch.zeros(len(observations), described.memory_size, dtype=policy.dtype)
         if named:
             memory = torch.from_numpy(np.array(model_input["memory"])).to(policy.dtype).reshape(memory.shape)
@@ -43,11 +43,11 @@ class ServedPolicy:
         actions = self._actions(choice.actions)
         return {"actions": actions, "memory": choice.memory.numpy()} if named else actions
 
-    def _observations(self, given: np.ndarray) -> Tensor:
-        """Return a batch as training kept it, [B, O]."""
+    def _observations(self, batch: np.ndarray) -> Tensor:
+        """Return a batch in the layout and dtype of training, [B, O]."""
         described = self._trained.description
         kept = np.uint8 if described.pictures else described.dtype
-        rows = np.array(given.reshape(len(given), -1), dtype=kept)
+        rows = np.array(batch.reshape(len(batch), -1), dtype=kept)
         return torch.from_numpy(rows)
 
     def _uniforms(self, count: int, params: Mapping[str, Any]) -> Tensor | None:

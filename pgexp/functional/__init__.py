@@ -1,1 +1,1 @@
-"""The mathematics of policy gradients: tensors and arrays in, tensors and arrays out; no config, no state."""
+"""Mathematics of policy gradients: functions of tensors and arrays, without config or state."""

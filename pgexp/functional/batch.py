@@ -21,30 +21,30 @@ class Batch:
     observations: Observations  # [S, O]
     actions: Actions  # [S] or [S, D], as the policy sampled them
     rewards: Floats  # [S], raw
-    lengths: Ints  # [E], steps of each episode that the batch holds
-    first: Ints  # [E], the time of the first of these within its episode
-    terminated: Flags  # [E], it ended by itself
-    truncated: Flags  # [E], a time limit cut it
-    final: Observations  # [E, O], the observation after the last of these
+    lengths: Ints  # [E], steps of each episode in the batch
+    first: Ints  # [E], the time of the first of these steps within its episode
+    terminated: Flags  # [E], the episode ended in a terminal state
+    truncated: Flags  # [E], a time limit ended the episode
+    final: Observations  # [E, O], the observation after the last of these steps
     returns: Floats  # [E], raw and undiscounted, since the episode's first step
     environments: Ints  # [E], the environment that played the episode
-    numbers: Ints  # [E], which of that environment's episodes it is, counted from 0
-    memory: Observations  # [E, Z], a recurrent policy's memory before the first of these; Z = 0 without one
-    masks: Flags | None = None  # [S, choices], the actions that were allowed; None if all are
+    numbers: Ints  # [E], the episode's number in its environment, from 0
+    memory: Observations  # [E, Z], a recurrent policy's memory before the first of these steps; Z = 0 without a memory
+    masks: Flags | None = None  # [S, choices], the allowed actions; None if all are
 
     @property
     def steps(self) -> int:
-        """S."""
+        """S, the number of steps."""
         return len(self.rewards)
 
     @property
     def open(self) -> Flags:
-        """[E], not ended yet: the episode continues in the next batch."""
+        """[E], whether the episode continues in the next batch."""
         return ~(self.terminated | self.truncated)
 
     @property
     def episode_lengths(self) -> Ints:
-        """[E], the steps since the episode's first one."""
+        """[E], the number of steps since the episode began."""
         return self.first + self.lengths
 
     @property
@@ -53,11 +53,11 @@ class Batch:
         return times(self.lengths, self.first)
 
     def select(self, episodes: Flags) -> "Batch":
-        """Return the batch of the chosen episodes, [E]."""
+        """Return the batch of the episodes for which `episodes`, [E], is true."""
         return self._part(np.flatnonzero(np.repeat(episodes, self.lengths)), np.flatnonzero(episodes))
 
     def episodes(self) -> Iterator[tuple["Batch", slice]]:
-        """Yield each episode as a batch of its own, and the slice of its steps in this one."""
+        """Yield each episode as a batch, and the slice of its steps in this batch."""
         for index, begin in enumerate(starts(self.lengths).tolist()):
             steps = slice(begin, begin + int(self.lengths[index]))
             yield self._part(steps, slice(index, index + 1)), steps
@@ -73,19 +73,19 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Credit:
-    """The return of each step of a batch, and sums by episode.
+class Returns:
+    """The return of each step of a batch, and sums per episode.
 
-    With the total return, each step has the return of its whole episode, and an average is over episodes; with all
-    others (return-to-go, lambda- or n-step return) an average is over steps.
+    With the total return, each step has the return of its whole episode, and averages are over episodes. With the
+    others (reward-to-go, lambda-return, n-step return), averages are over steps.
     """
 
-    of_steps: Floats  # [S]
+    per_step: Floats  # [S]
     lengths: Ints  # [E]
-    sums: Floats  # [E], the returns to average, summed over each episode
-    counts: Ints  # [E], how many those are
+    sums: Floats  # [E], the sum over each episode of the returns to average
+    counts: Ints  # [E], the number of returns in each sum
 
     @property
-    def of_episodes(self) -> bool:
-        """Whether steps have their whole episode's return. For episodes of one step the two are the same."""
+    def per_episode(self) -> bool:
+        """Whether each step has its whole episode's return. For episodes of one step the two are equal."""
         return bool((self.counts < self.lengths).any())

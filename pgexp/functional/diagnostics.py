@@ -8,23 +8,23 @@ from torch import Tensor
 
 from pgexp.functional.arrays import Floats
 
-_ROUNDING = 1e-9  # relative; what sums of float64 are off by is far less, what differs for a reason far more
+_ROUNDING = 1e-9  # relative; far above the rounding of float64 sums, far below real differences
 
 
-def deviation(x: Floats, of: Floats) -> float:
-    """Return the standard deviation of x, or 0 where it is no more than the rounding of numbers as large as `of`.
+def deviation(x: Floats, scale: Floats) -> float:
+    """Return the standard deviation of x, or 0 if it is within the rounding of numbers as large as `scale`.
 
-    x, of: [S]. Equal numbers have a computed deviation of some 1e-16 of their size, which nothing should be divided by.
+    x, scale: [S]. The computed deviation of equal numbers is some 1e-16 of their size; dividing by it makes no sense.
     """
-    assert x.ndim == of.ndim == 1, (x.shape, of.shape)
+    assert x.ndim == scale.ndim == 1, (x.shape, scale.shape)
     found = float(np.std(x))
-    return found if found > _ROUNDING * float(np.abs(of).max(initial=0.0)) else 0.0
+    return found if found > _ROUNDING * float(np.abs(scale).max(initial=0.0)) else 0.0
 
 
 def explained_variance(prediction: Floats, target: Floats) -> float | None:
-    """Return ``1 - Var(target - prediction) / Var(target)``, or None where the target does not vary.
+    """Return ``1 - Var(target - prediction) / Var(target)``, or None if the target does not vary.
 
-    prediction, target: [S]. 1 is a perfect prediction up to a constant; 0 is what a constant gives.
+    prediction, target: [S]. A perfect prediction has 1, also if it is off by a constant; a constant has 0.
     """
     assert prediction.ndim == target.ndim == 1, (prediction.shape, target.shape)
     spread = deviation(target, target)
@@ -32,7 +32,7 @@ def explained_variance(prediction: Floats, target: Floats) -> float | None:
 
 
 def sum_variance(parts: Floats) -> float:
-    """Return the variance of a sum of E independent vectors, estimated from how they differ.
+    """Return the variance of a sum of E independent vectors, estimated from their differences.
 
     parts: [E, P], E at least 2; ``E / (E - 1) sum_e |x_e - mean|^2``, the trace of the sum's covariance. For a mean of
     K episodes' gradients g_e the parts are g_e / K, and it is the trace of their sample covariance over K.
@@ -43,7 +43,7 @@ def sum_variance(parts: Floats) -> float:
 
 
 def dead_units(hidden: Sequence[Tensor]) -> float:
-    """Return the share of units that give the same on every row. hidden: a layer each, [S, units]."""
+    """Return the share of units with equal outputs on every row. hidden: one [S, units] per layer."""
     dead, units = 0, 0
     for layer in hidden:
         assert layer.ndim == 2, layer.shape

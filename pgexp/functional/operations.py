@@ -1,7 +1,7 @@
 """Differentiable operations whose results do not depend on the processor's vendor.
 
-torch hands matrix products, exp, log and tanh to MKL, whose results differ between vendors. Here products are computed
-by NumPy's OpenBLAS and elementary functions by compiled kernels. All operations can be differentiated twice, and
+torch computes matrix products, exp, log and tanh by MKL, whose results differ between vendors. Here NumPy's OpenBLAS
+computes products, and compiled kernels compute elementary functions. All operations can be differentiated twice, and
 `torch.func.vmap` may map over the vectors of a vector-Jacobian product.
 """
 
@@ -187,7 +187,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     if differentiable or is_batchedtensor(a) or is_batchedtensor(b):
         result: Tensor = _Product.apply(a, b)
         return result
-    return _matmul(a, b)  # a Function would take longer than a small product
+    return _matmul(a, b)  # a Function takes longer than a small product
 
 
 def dense(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none") -> Tensor:

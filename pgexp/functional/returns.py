@@ -1,4 +1,7 @@
-"""Returns of ragged batches: the steps of all episodes are on one axis [S], episode after episode; lengths are [E]."""
+"""Returns of ragged batches.
+
+The steps of all episodes are on one axis [S], episode after episode; `lengths` is [E].
+"""
 
 from functools import cache
 from typing import Any
@@ -11,7 +14,7 @@ from pgexp.kernels import returns as kernels
 
 
 def discounted_sums(x: Floats, lengths: Ints, discount: float, tails: Floats) -> Floats:
-    """Return ``y_t = x_t + discount * y_{t+1}`` within each episode, where y after its last step is its tail.
+    """Return ``y_t = x_t + discount * y_{t+1}`` within each episode; after its last step y is the episode's tail.
 
     x: [S], lengths: [E] (each at least 1, their sum is S), tails: [E]; the result: [S]. With rewards for x and a tail
     of 0 this is the return-to-go G_t (Sutton & Barto 2018, eq. 3.9); a tail of V(s_T) bootstraps a cut episode.
@@ -47,8 +50,8 @@ def lambda_returns(
 def n_step_returns(rewards: Floats, lengths: Ints, values: Floats, tails: Floats, gamma: float, n: int) -> Floats:
     """Return ``G^n_t = sum_{k<n} gamma^k r_{t+k} + gamma^n V_{t+n}`` (Sutton & Barto 2018, eq. 7.1).
 
-    rewards, values: [S], lengths, tails (V after each last step): [E]; the result: [S]. Where the episode's part ends
-    before t + n, it is the return-to-go with its tail.
+    rewards, values: [S], lengths, tails (V after each last step): [E]; the result: [S]. If the episode ends before
+    t + n, it is the return-to-go with its tail.
     """
     assert rewards.shape == values.shape, (rewards.shape, values.shape)
     to_go = discounted_sums(rewards, lengths, gamma, tails)
@@ -57,7 +60,7 @@ def n_step_returns(rewards: Floats, lengths: Ints, values: Floats, tails: Floats
 
 
 def _later(x: Floats, lengths: Ints, n: int, beyond: Floats) -> Floats:
-    """Return ``x_{t+n}`` within each episode, and the episode's `beyond`, [E], where it has no such step."""
+    """Return ``x_{t+n}`` within each episode, or the episode's `beyond`, [E], if it has no such step."""
     inside = steps_left(lengths) > n
     found = np.repeat(beyond, lengths)
     found[inside] = x[np.flatnonzero(inside) + n]
@@ -65,7 +68,7 @@ def _later(x: Floats, lengths: Ints, n: int, beyond: Floats) -> Floats:
 
 
 def steps_left(lengths: Ints) -> Ints:
-    """Return the steps from each step to its episode's end, itself included. lengths: [E]; the result: [S]."""
+    """Return the number of steps from each step, included, to its episode's end. lengths: [E]; the result: [S]."""
     ends = np.cumsum(lengths)
     return np.repeat(ends, lengths) - np.arange(lengths.sum())
 
@@ -82,7 +85,10 @@ def starts(lengths: Ints) -> Ints:
 
 
 def times(lengths: Ints, first: Ints) -> Ints:
-    """Return each step's time within its episode. lengths, first (the time of the first step held): [E]; [S]."""
+    """Return each step's time within its episode.
+
+    lengths, first (the time of the first step in the batch): [E]; the result: [S].
+    """
     return np.arange(lengths.sum()) - np.repeat(starts(lengths) - first, lengths)
 
 

@@ -1,4 +1,4 @@
-"""Action spaces in plain numbers."""
+"""Description of action spaces."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ class ActionSpace:
 
     @property
     def choices(self) -> int:
-        """The size of a mask of allowed actions: a number per choice, or per component if that is 0 or 1."""
+        """The size of a mask of allowed actions: one per choice, or one per component for multi_binary."""
         return self.size if self.kind == "multi_binary" else sum(self.counts)
 
     @classmethod
-    def of(cls, described: Mapping[str, Any]) -> Self:
-        """Return the space of a description. Raises KeyError, TypeError or ValueError if it describes none."""
-        low = tuple(-inf if bound is None else float(bound) for bound in described["low"])
-        high = tuple(inf if bound is None else float(bound) for bound in described["high"])
-        counts = tuple(map(int, described["counts"]))
-        space = cls(described["kind"], int(described["size"]), counts, low, high)
+    def from_description(cls, description: Mapping[str, Any]) -> Self:
+        """Return the space of a description. Raises KeyError, TypeError or ValueError if the description is invalid."""
+        low = tuple(-inf if bound is None else float(bound) for bound in description["low"])
+        high = tuple(inf if bound is None else float(bound) for bound in description["high"])
+        counts = tuple(map(int, description["counts"]))
+        space = cls(description["kind"], int(description["size"]), counts, low, high)
         components, bounds = {
             "discrete": (1, 0),
             "multi_discrete": (space.size, 0),
@@ -40,10 +40,10 @@ class ActionSpace:
             "box": (0, space.size),
         }[space.kind]
         if (len(counts), len(low), len(high)) != (components, bounds, bounds):
-            raise ValueError(f"its numbers do not fit: {described}")
+            raise ValueError(f"the numbers do not match the kind: {description}")
         return space
 
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """Return the space as plain JSON, with null for an infinite bound."""
         low, high = ([bound if isfinite(bound) else None for bound in bounds] for bounds in (self.low, self.high))
         return {"kind": self.kind, "size": self.size, "counts": list(self.counts), "low": low, "high": high}

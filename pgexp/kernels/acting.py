@@ -1,7 +1,7 @@
 """The acting loop: policies choose actions, compiled dynamics take steps, and the steps are recorded.
 
-The loop advances N rows, one environment each. It returns when every row has played what it was asked for, when a
-buffer is full, or after a quota of steps, and continues from there at the next call.
+The loop advances N rows, one environment each. It returns when every row has finished its episodes or its segment, when
+a buffer is full, or after a quota of steps. The next call continues from there.
 """
 
 from typing import Any, Final, NamedTuple
@@ -10,16 +10,15 @@ import numpy as np
 from numba.extending import register_jitable
 
 from pgexp.kernels import signatures
-from pgexp.kernels.compilation import from_address, kernel
+from pgexp.kernels.compilation import borrow, from_address, kernel, row
 from pgexp.kernels.random import action_uniforms, episode_seed, seed_generator
 from pgexp.kernels.signatures import INVALID, TERMINATED
-from pgexp.kernels.views import borrow, row
 
 ROW: Final = np.dtype(
     [
         ("environment", np.int64),  # first word of the stream of the row's episodes
         ("episode", np.int64),  # second word: the episode that the row plays, or plays next
-        ("stride", np.int64),  # what is added to it at an episode's end
+        ("stride", np.int64),  # the increment of `episode` at an episode's end
         ("left", np.int64),  # episodes still to be played
         ("open", np.int64),  # 1 while an episode is under way
         ("time", np.int64),  # steps taken in the open episode
@@ -56,7 +55,7 @@ ENDS, FAILED = range(2)
 
 
 class PolicyArguments(NamedTuple):
-    """A policy: the addresses of its two kernels, and what they read."""
+    """A policy: the addresses of its two kernels, and the arrays that they read."""
 
     forward: int
     sample: int
@@ -67,7 +66,7 @@ class PolicyArguments(NamedTuple):
 
 
 class RowArguments(NamedTuple):
-    """The state of the N rows, and what they do."""
+    """State, observations and actions of the N rows."""
 
     rows: Any  # ROW [N]
     observations: Any  # R [N, O]
@@ -78,7 +77,7 @@ class RowArguments(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Arrays that hold nothing between two steps."""
+    """Buffers that are overwritten at each step."""
 
     live: Any  # i8 [N], the rows that act
     x: Any  # R [N, O]
@@ -117,20 +116,20 @@ class RecordArguments(NamedTuple):
 
 
 @register_jitable
-def _act(forward, sample, policy, lanes, space, settings, count, cursor):
+def _act(forward, sample, policy, arrays, space, settings, count, cursor):
     """Choose an action in each of the first `count` live rows. Return DONE or a failure."""
     live = space.live
     x, memory, outputs = space.x[:count], space.memory[:count], space.outputs[:count]
     for m in range(count):
         r = live[m]
         for i in range(x.shape[1]):
-            value = lanes.observations[r, i]
+            value = arrays.observations[r, i]
             if not np.isfinite(value):
                 cursor[FAILED] = r
                 return BAD_OBSERVATION
             x[m, i] = value
         for i in range(memory.shape[1]):
-            memory[m, i] = lanes.memory[r, i]
+            memory[m, i] = arrays.memory[r, i]
     forward(policy.parameters, policy.layout, x, memory, space.scratch, outputs)
     greedy, draws = settings[GREEDY], settings[DRAWS]
     for m in range(count):
@@ -140,9 +139,9 @@ def _act(forward, sample, policy, lanes, space, settings, count, cursor):
             if not np.isfinite(outputs[m, j]):
                 return BAD_OUTPUT
         for i in range(memory.shape[1]):
-            lanes.memory[r, i] = memory[m, i]
+            arrays.memory[r, i] = memory[m, i]
         if greedy == 0:
-            state = lanes.rows[r]
+            state = arrays.rows[r]
             action_uniforms(policy.key, state.environment, state.episode, state.time, space.uniforms[:draws])
         sample(
             policy.parameters,
@@ -150,14 +149,14 @@ def _act(forward, sample, policy, lanes, space, settings, count, cursor):
             policy.constants,
             row(outputs, m),
             space.uniforms,
-            row(lanes.masks, r),
+            row(arrays.masks, r),
             greedy,
-            row(lanes.samples, r),
-            row(lanes.actions, r),
+            row(arrays.samples, r),
+            row(arrays.actions, r),
         )
-        if lanes.masks.shape[1] > 0:
-            for d in range(lanes.samples.shape[1]):
-                if lanes.samples[r, d] < 0:  # the mask allows no choice of this component
+        if arrays.masks.shape[1] > 0:
+            for d in range(arrays.samples.shape[1]):
+                if arrays.samples[r, d] < 0:  # the mask allows no choice of this component
                     return NO_ACTION
     return DONE
 
@@ -169,7 +168,7 @@ def _borrowed_policy(x):
 
 
 @register_jitable
-def _borrowed_lanes(x):
+def _borrowed_arrays(x):
     seen, masks, memory = borrow(x.observations), borrow(x.masks), borrow(x.memory)
     return RowArguments(borrow(x.rows), seen, masks, memory, borrow(x.samples), borrow(x.actions))
 
@@ -188,32 +187,32 @@ def _borrowed_dynamics(x):
 
 
 @kernel
-def act(policy, lanes, space, settings, count, cursor):
+def act(policy, arrays, space, settings, count, cursor):
     """Choose an action in each of the first `count` live rows (PolicyArguments, RowArguments, Workspace).
 
     Writes samples, actions and the next memory. Returns DONE or a failure, of the row in cursor[FAILED].
     """
-    policy, lanes, space = _borrowed_policy(policy), _borrowed_lanes(lanes), _borrowed_space(space)
+    policy, arrays, space = _borrowed_policy(policy), _borrowed_arrays(arrays), _borrowed_space(space)
     forward = _to_forward(policy.forward, policy.parameters)
     sample = _to_sample(policy.sample, policy.parameters)
-    return _act(forward, sample, policy, lanes, space, settings, count, cursor)
+    return _act(forward, sample, policy, arrays, space, settings, count, cursor)
 
 
 @kernel
-def play(policy, lanes, space, dynamics, record, settings, cursor):
+def play(policy, arrays, space, dynamics, record, settings, cursor):
     """Advance the rows until none has episodes left, a buffer is full, or the quota of steps is spent.
 
     Returns a status. The arguments are the classes above. A row's next episode starts when the row has one left and
     none is open.
     """
-    policy, lanes, space = _borrowed_policy(policy), _borrowed_lanes(lanes), _borrowed_space(space)
+    policy, arrays, space = _borrowed_policy(policy), _borrowed_arrays(arrays), _borrowed_space(space)
     dynamics = _borrowed_dynamics(dynamics)
     forward = _to_forward(policy.forward, policy.parameters)
     sample = _to_sample(policy.sample, policy.parameters)
     reset = _to_reset(dynamics.reset, policy.parameters)
     step = _to_step(dynamics.step, policy.parameters)
     observe = _to_observe(dynamics.observe, policy.parameters)
-    rows, live = lanes.rows, space.live
+    rows, live = arrays.rows, space.live
     capacity, segment, limit = record.rewards.shape[1], settings[SEGMENT], settings[TIME_LIMIT]
     taken = 0
     while True:
@@ -225,7 +224,7 @@ def play(policy, lanes, space, dynamics, record, settings, cursor):
             if settings[RECORD] != 0 and state.count == capacity:
                 return FULL
             if state.open == 0:
-                _start(reset, observe, lanes, dynamics, record, r)
+                _start(reset, observe, arrays, dynamics, record, r)
             live[count] = r
             count += 1
         if count == 0:
@@ -234,7 +233,7 @@ def play(policy, lanes, space, dynamics, record, settings, cursor):
             return PAUSED
         if cursor[ENDS] + count > record.ends.size:
             return FULL
-        status = _act(forward, sample, policy, lanes, space, settings, count, cursor)
+        status = _act(forward, sample, policy, arrays, space, settings, count, cursor)
         if status != DONE:
             return status
         for m in range(count):
@@ -242,8 +241,8 @@ def play(policy, lanes, space, dynamics, record, settings, cursor):
             state = rows[r]
             cursor[FAILED] = r
             if settings[RECORD] != 0:
-                _record(lanes, lanes.observations, record, r, state.count)
-            status = _step(step, lanes, dynamics, r)
+                _record(arrays, arrays.observations, record, r, state.count)
+            status = _step(step, arrays, dynamics, r)
             if status == INVALID:
                 return BAD_ACTION
             reward = dynamics.reward[0]
@@ -251,31 +250,31 @@ def play(policy, lanes, space, dynamics, record, settings, cursor):
                 return BAD_REWARD
             if settings[RECORD] != 0:
                 record.rewards[r, state.count] = reward
-            _observe(observe, lanes, dynamics, r)
+            _observe(observe, arrays, dynamics, r)
             terminated = status == TERMINATED
             truncated = not terminated and state.time + 1 == limit
-            _advance(lanes, lanes.observations, record, r, reward, terminated, truncated, segment, cursor)
+            _advance(arrays, arrays.observations, record, r, reward, terminated, truncated, segment, cursor)
         taken += count
 
 
 @register_jitable
-def _start(reset, observe, lanes, dynamics, record, r):
+def _start(reset, observe, arrays, dynamics, record, r):
     """Begin the row's next episode."""
-    state = lanes.rows[r]
+    state = arrays.rows[r]
     seed_generator(episode_seed(dynamics.prefix, state.environment, state.episode), row(dynamics.rng, r))
     reset(row(dynamics.state, r), row(dynamics.rng, r), dynamics.parameters)
-    _observe(observe, lanes, dynamics, r)
+    _observe(observe, arrays, dynamics, r)
     state.open = 1
     state.time = 0
     state.returns = 0.0
-    for i in range(lanes.memory.shape[1]):
-        lanes.memory[r, i] = 0
+    for i in range(arrays.memory.shape[1]):
+        arrays.memory[r, i] = 0
 
 
 @register_jitable
-def _step(step, lanes, dynamics, r):
+def _step(step, arrays, dynamics, r):
     """Take the row's step with its action, rounded to the action space's dtype. Return the status."""
-    action = row(lanes.actions, r)
+    action = row(arrays.actions, r)
     if dynamics.single != 0:
         for i in range(action.size):
             action[i] = np.float32(action[i])
@@ -283,45 +282,45 @@ def _step(step, lanes, dynamics, r):
 
 
 @register_jitable
-def _observe(observe, lanes, dynamics, r):
-    observe(row(dynamics.state, r), dynamics.parameters, dynamics.observation, row(lanes.masks, r))
+def _observe(observe, arrays, dynamics, r):
+    observe(row(dynamics.state, r), dynamics.parameters, dynamics.observation, row(arrays.masks, r))
     for i in range(dynamics.observation.size):
-        lanes.observations[r, i] = dynamics.observation[i]
+        arrays.observations[r, i] = dynamics.observation[i]
 
 
 @register_jitable
-def _record(lanes, seen, record, r, place):
-    """Write what the row sees and does at a place of its buffer."""
+def _record(arrays, seen, record, r, place):
+    """Write the row's observation, sample and mask at a place of its buffer."""
     for i in range(record.observations.shape[2]):
         record.observations[r, place, i] = seen[r, i]
     for i in range(record.samples.shape[2]):
-        record.samples[r, place, i] = lanes.samples[r, i]
+        record.samples[r, place, i] = arrays.samples[r, i]
     for i in range(record.masks.shape[2]):
-        record.masks[r, place, i] = lanes.masks[r, i]
+        record.masks[r, place, i] = arrays.masks[r, i]
 
 
 @register_jitable
-def _advance(lanes, seen, record, r, reward, terminated, truncated, segment, cursor):
-    """Count the row's step; end its episode, or the batch's part of it, if that is over."""
-    state = lanes.rows[r]
+def _advance(arrays, seen, record, r, reward, terminated, truncated, segment, cursor):
+    """Count the row's step. End its episode if it is over, or its part if the segment is complete."""
+    state = arrays.rows[r]
     state.returns += reward
     state.time += 1
     state.count += 1
     if terminated or truncated:
-        _end(lanes, seen, record, r, terminated, truncated, cursor)
+        _end(arrays, seen, record, r, terminated, truncated, cursor)
         state.episode += state.stride
         state.left -= 1
         state.open = 0
     if state.count == segment:
         if state.open != 0:
-            _end(lanes, seen, record, r, False, False, cursor)
+            _end(arrays, seen, record, r, False, False, cursor)
         state.left = 0
 
 
 @register_jitable
-def _end(lanes, seen, record, r, terminated, truncated, cursor):
+def _end(arrays, seen, record, r, terminated, truncated, cursor):
     """Append the batch's part of the row's episode; the next part begins here."""
-    state, e = lanes.rows[r], cursor[ENDS]
+    state, e = arrays.rows[r], cursor[ENDS]
     end = record.ends[e]
     end.row, end.episode, end.returns = r, state.episode, state.returns
     end.length, end.first = state.count - state.begin, state.first
@@ -343,8 +342,8 @@ _to_observe = from_address(lambda real: signatures.OBSERVE)
 
 
 @kernel
-def record_rows(lanes, seen, record, settings, count, live, cursor):
-    """Write what the first `count` live rows see and do, before their environments take the step.
+def record_rows(arrays, seen, record, settings, count, live, cursor):
+    """Write the observations, samples and masks of the first `count` live rows, before their environments step.
 
     seen: [N, O], the observations as they are recorded. Returns DONE, or FULL if a buffer has no room for the step.
     """
@@ -353,16 +352,16 @@ def record_rows(lanes, seen, record, settings, count, live, cursor):
     if settings[RECORD] == 0:
         return DONE
     for m in range(count):
-        if lanes.rows[live[m]].count == record.rewards.shape[1]:
+        if arrays.rows[live[m]].count == record.rewards.shape[1]:
             return FULL
     for m in range(count):
-        _record(lanes, seen, record, live[m], lanes.rows[live[m]].count)
+        _record(arrays, seen, record, live[m], arrays.rows[live[m]].count)
     return DONE
 
 
 @kernel
-def advance_rows(lanes, seen, record, settings, count, live, rewards, terminated, truncated, cursor):
-    """Take in the step of the first `count` live rows: rewards f8, terminated b1 and truncated b1, each [count].
+def advance_rows(arrays, seen, record, settings, count, live, rewards, terminated, truncated, cursor):
+    """Record the step of the first `count` live rows: rewards f8, terminated b1 and truncated b1, each [count].
 
     seen: [N, O], the observations after the step. Returns DONE, or BAD_REWARD of the row in cursor[FAILED].
     """
@@ -372,22 +371,22 @@ def advance_rows(lanes, seen, record, settings, count, live, rewards, terminated
             cursor[FAILED] = r
             return BAD_REWARD
         if settings[RECORD] != 0:
-            record.rewards[r, lanes.rows[r].count] = rewards[m]
+            record.rewards[r, arrays.rows[r].count] = rewards[m]
         cut = truncated[m] and not terminated[m]
-        _advance(lanes, seen, record, r, rewards[m], terminated[m], cut, settings[SEGMENT], cursor)
+        _advance(arrays, seen, record, r, rewards[m], terminated[m], cut, settings[SEGMENT], cursor)
     return DONE
 
 
 @kernel
-def draw(lanes, settings, key, count, live, uniforms):
+def draw(arrays, settings, key, count, live, uniforms):
     """Write the uniform numbers of the live rows' next actions into uniforms f8 [N, draws], for policies in torch."""
     for m in range(count):
-        state = lanes.rows[live[m]]
+        state = arrays.rows[live[m]]
         action_uniforms(key, state.environment, state.episode, state.time, uniforms[live[m], : settings[DRAWS]])
 
 
 @kernel
-def start_rows(lanes, dynamics, count, live, seeds):
+def start_rows(arrays, dynamics, count, live, seeds):
     """Begin an episode from its seed in each of the first `count` live rows; write observations and masks."""
     reset = _to_reset(dynamics.reset, dynamics.state)
     observe = _to_observe(dynamics.observe, dynamics.state)
@@ -395,16 +394,16 @@ def start_rows(lanes, dynamics, count, live, seeds):
         r = live[m]
         seed_generator(seeds[m], row(dynamics.rng, r))
         reset(row(dynamics.state, r), row(dynamics.rng, r), dynamics.parameters)
-        _observe(observe, lanes, dynamics, r)
+        _observe(observe, arrays, dynamics, r)
 
 
 @kernel
-def step_rows(lanes, dynamics, count, live, rewards, statuses):
+def step_rows(arrays, dynamics, count, live, rewards, statuses):
     """Take a step in each of the first `count` live rows; write observations, masks, rewards and statuses [N]."""
     step = _to_step(dynamics.step, dynamics.state)
     observe = _to_observe(dynamics.observe, dynamics.state)
     for m in range(count):
         r = live[m]
-        statuses[m] = _step(step, lanes, dynamics, r)
+        statuses[m] = _step(step, arrays, dynamics, r)
         rewards[m] = dynamics.reward[0]
-        _observe(observe, lanes, dynamics, r)
+        _observe(observe, arrays, dynamics, r)

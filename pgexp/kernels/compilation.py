@@ -1,7 +1,7 @@
-"""Compilation of kernels: numba's settings, the cache on disk, and functions by address.
+"""Compilation of kernels: numba's settings, the cache on disk, functions by address, and views of arrays.
 
-A kernel is a function decorated with `kernel`. It is compiled when a signature of it is first asked for (`compiled`,
-`address`), and loaded from the cache from then on. Kernels call each other by address, so that a loop is compiled once
+A kernel is a function decorated with `kernel`. It is compiled when a signature is first requested (`compiled`,
+`address`), and loaded from the cache afterwards. Kernels call each other by address, so that a loop is compiled once
 for all dynamics, networks and heads (`from_address`).
 
 The floating-point semantics are strict IEEE: no fast-math, no contraction, sums in the order in which they are written.
@@ -27,7 +27,9 @@ os.environ["NUMBA_DISABLE_INTEL_SVML"] = "1"  # before numba loads: SVML's resul
 
 import numba
 from numba.core import cgutils, event, types
+from numba.core.imputils import impl_ret_untracked
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
 
 CACHE_VARIABLE: Final = "PGEXP_CACHE_DIR"
 """Environment variable that names the folder of the kernel cache; ~/.cache/pgexp if it is not set."""
@@ -67,7 +69,7 @@ def user_kernel(function: Function) -> Any:
 def compiled(function: Any, signature: Any) -> Any:
     """Return the kernel, compiled for a signature, or for a tuple of argument types, or loaded from the cache.
 
-    A lock on the cache folder keeps processes that start at once from writing the same files. A line on standard error
+    A lock on the cache folder prevents concurrent processes from writing the same files. A line on standard error
     announces the first compilation of a process.
     """
     if getattr(signature, "args", signature) not in function.overloads:
@@ -92,8 +94,8 @@ def entry_point(function: Any, *arguments: Any) -> Function:
 def from_address(signature_of: Callable[[Any], Any]) -> Any:
     """Return an intrinsic that turns an address (int64) into a function inside a kernel.
 
-    Its second argument is an array, for whose dtype `signature_of` gives the function's signature. A call of the
-    function costs some 10 ns, the calling kernel stays cacheable, and exceptions of the called function propagate.
+    Its second argument is an array; `signature_of` returns the function's signature for the array's dtype. A call costs
+    some 10 ns, the calling kernel stays cacheable, and exceptions of the called function propagate.
     """
 
     @intrinsic
@@ -110,6 +112,42 @@ def from_address(signature_of: Callable[[Any], Any]) -> Any:
         return function_type(types.intp, array), generate
 
     return function
+
+
+_untyped_intrinsic: Any = intrinsic  # numba's own type does not allow calls within kernels
+
+
+@_untyped_intrinsic
+def borrow(typing_context: Any, array: Any) -> Any:
+    """Return a view of the array that owns nothing. It must not outlive the kernel that received the array.
+
+    An array from Python carries a reference count, which numba updates at every call and slice with an atomic
+    instruction. A borrowed view has none.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source = make_array(array)(context, builder, arguments[0])
+        view = make_array(array)(context, builder)
+        populate_array(view, source.data, source.shape, source.strides, source.itemsize, meminfo=None)
+        return impl_ret_untracked(context, builder, array, view._getvalue())
+
+    return array(array), generate
+
+
+@_untyped_intrinsic
+def row(typing_context: Any, matrix: Any, index: Any) -> Any:
+    """Return a view of a row of a C-contiguous matrix that owns nothing, as `borrow` does."""
+    kind = types.Array(matrix.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source = make_array(matrix)(context, builder, arguments[0])
+        width = builder.extract_value(source.shape, 1)
+        data = builder.gep(source.data, [builder.mul(arguments[1], width)])
+        view = make_array(kind)(context, builder)
+        populate_array(view, data, [width], [source.itemsize], source.itemsize, meminfo=None)
+        return impl_ret_untracked(context, builder, kind, view._getvalue())
+
+    return kind(matrix, types.intp), generate
 
 
 @cache
@@ -136,7 +174,7 @@ def cache_folder() -> Path:
 
 
 def _cache_in(folder: Path) -> None:
-    """Have numba cache the functions that are decorated from now on in this folder."""
+    """Set the folder in which numba caches functions that are decorated later."""
     vars(numba.config)["CACHE_DIR"] = str(folder)
 
 
@@ -161,7 +199,7 @@ def _user_sources() -> Iterator[Path]:
 
 
 def _digest(sources: Iterator[Path]) -> str:
-    """Hash the sources and what else numba's own index does not notice: its settings and Python's version.
+    """Hash the sources, numba's settings and Python's version, whose changes numba's index does not notice.
 
     The processor is part of numba's index.
     """

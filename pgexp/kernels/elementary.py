@@ -5,7 +5,7 @@ Inside a kernel, `exp(x)` and its siblings take a scalar and compile for its typ
 In float32 they are branch-free polynomials, so that LLVM vectorises loops over them. Their largest errors, measured
 over every third float32, in units in the last place (ulp):
 
-    exp 1.0 | log 0.9 | tanh 1.4 | sigmoid 2.5 | softplus 2.8 | log_sigmoid 2.8
+    exp 1.0 | log 0.9 | tanh 1.4 | sigmoid 2.5 | softplus 2.8
 
 Infinities, signed zeros and subnormal arguments give what IEEE functions give; NaN gives NaN. Results underflow
 gradually, through subnormal numbers. In float64 they call the C library. A result depends on the argument alone: not on
@@ -80,11 +80,6 @@ def softplus(x: Array) -> Array:
     return _elementwise(softplus_array, x)
 
 
-def log_sigmoid(x: Array) -> Array:
-    """Return log(sigmoid(x)), elementwise. In a kernel, x is a scalar."""
-    return _elementwise(log_sigmoid_array, x)
-
-
 def _elementwise(function: Any, x: Array) -> Array:
     """Apply an array kernel to a float32 or float64 array of any shape. Return a new C-contiguous array."""
     if x.dtype not in (np.float32, np.float64):
@@ -134,13 +129,6 @@ def softplus_array(x, out):
     """Write softplus(x [n]) to out [n]."""
     for i in range(x.size):
         out[i] = softplus(x[i])
-
-
-@kernel
-def log_sigmoid_array(x, out):
-    """Write log_sigmoid(x [n]) to out [n]."""
-    for i in range(x.size):
-        out[i] = log_sigmoid(x[i])
 
 
 def _bitcast(source: Any, target: Any) -> Any:
@@ -251,8 +239,3 @@ _define(log, _log, math.log)
 _define(tanh, _tanh, math.tanh)
 _define(sigmoid, _sigmoid, _sigmoid_64)
 _define(softplus, _softplus, _softplus_64)
-
-
-@overload(log_sigmoid, jit_options={"error_model": "numpy"})
-def _log_sigmoid(x):
-    return (lambda x: -softplus(-x)) if x in (types.float32, types.float64) else None

@@ -29,7 +29,7 @@ KIND, INPUTS, OUTPUTS, FIRST, SECOND, ACTIVATION, LIMIT = range(RECORD)
 class Layer:
     """One layer of a network's program.
 
-    normalize: ``(x - first) * second``, cut to within +-limit. dense: ``x W + b``, W [inputs, outputs] and b named
+    normalize: ``(x - first) * second``, clipped to +-limit. dense: ``x W + b``, W [inputs, outputs] and b named
     first and second (no second: no bias). layer_norm: scale and shift named first and second. gru, lstm: the recurrent
     part; the input is the gates' part that needs no memory, [3 units] or [4 units]; W and b of the memory named first
     and second; the output is the next hidden state, [units]. The activation is applied last.
@@ -45,7 +45,7 @@ class Layer:
 
 
 def layout_of(layers: Sequence[Layer], offsets: Mapping[str, int], head: int = -1) -> NDArray[np.int64]:
-    """Return the layout of a network. offsets: where each parameter begins in the flat vector."""
+    """Return the layout of a network. offsets: index of each parameter's first element in the flat vector."""
     widest = max(max(layer.inputs, layer.outputs) for layer in layers)
     header = [len(layers), widest, head]
     records = [
@@ -64,5 +64,5 @@ def layout_of(layers: Sequence[Layer], offsets: Mapping[str, int], head: int = -
 
 
 def scratch_size(layout: NDArray[np.int64], rows: int) -> int:
-    """Return how many numbers `forward` needs as scratch for so many rows."""
+    """Return the size of the scratch array that `forward` needs for a number of rows."""
     return 3 * rows * int(layout[WIDEST])

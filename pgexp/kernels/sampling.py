@@ -13,7 +13,7 @@ from pgexp.kernels.layout import HEAD
 from pgexp.kernels.random import normal_quantile
 
 CLIP, TANH, RESCALE, UNBOUNDED = range(4)
-"""How a Gaussian sample becomes an action: see networks.heads.gaussian.GaussianHead."""
+"""How a Gaussian sample becomes an action: see networks.heads.box.GaussianHead."""
 STD, INITIAL, LOW_STD, HIGH_STD, BOUNDS, LIMITS = range(6)
 """Constants of `gaussian`: log sigma is the head's own (1) or the network's (0), its initial value and its bounds, the
 kind of bounds, then the box's lower and upper limits."""

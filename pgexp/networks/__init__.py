@@ -1,1 +1,1 @@
-"""Networks and policy heads: functions of parameters and inputs [B, I] in torch, some with a compiled forward pass."""
+"""Networks and policy heads: functions of parameters and inputs in torch, most with a compiled forward pass."""

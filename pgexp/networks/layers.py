@@ -1,25 +1,84 @@
-"""Layers that networks are composed of."""
+"""Layers of networks, and their initial weights and biases."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pgexp.functional.operations import activate, dense
 from pgexp.kernels.layout import ActivationName as Activation
 from pgexp.kernels.layout import Layer
-from pgexp.networks.initialization import Initialization, initial_bias, initial_weight
-from pgexp.networks.parameters import Parameters, Streams
+from pgexp.networks.network import Parameters, Streams
+
+Initialization = Literal["orthogonal", "xavier", "kaiming", "pytorch", "constant", "zeros"]
+
+
+def initial_weight(
+    shape: Sequence[int], initialization: Initialization, gain: float, stream: np.random.Generator
+) -> Tensor:
+    """Return a weight [outputs, inputs, *kernel] in float64, scaled by the gain.
+
+    orthogonal: Saxe et al. 2014, of the matrix [outputs, the rest]. xavier: Glorot & Bengio 2010, uniform. kaiming: He
+    et al. 2015, uniform, for a gain of 1; set the gain for the activation, sqrt 2 for ReLU. pytorch: uniform within
+    1/sqrt(inputs per output), as in torch.nn.Linear and torch.nn.Conv2d. constant: every weight is the gain. zeros:
+    every weight is 0, so that the initial policy is uniform.
+    """
+    inputs = math.prod(shape[1:])
+    match initialization:
+        case "orthogonal":
+            weight = _orthogonal(stream.standard_normal((shape[0], inputs))).reshape(shape)
+        case "xavier":
+            outputs = shape[0] * math.prod(shape[2:])
+            weight = _uniform(shape, math.sqrt(6 / (inputs + outputs)), stream)
+        case "kaiming":
+            weight = _uniform(shape, math.sqrt(3 / inputs), stream)
+        case "pytorch":
+            weight = _uniform(shape, inputs**-0.5, stream)
+        case "constant":
+            weight = np.ones(shape)
+        case "zeros":
+            weight = np.zeros(shape)
+    return gain * torch.from_numpy(weight)
+
+
+def initial_bias(
+    outputs: int, inputs: int, initialization: Initialization, gain: float, stream: np.random.Generator
+) -> Tensor:
+    """Return a bias [outputs] in float64: zero, except for pytorch: uniform within its weights' bound.
+
+    inputs: the number of inputs per output.
+    """
+    if initialization == "pytorch":
+        return torch.from_numpy(_uniform((outputs,), gain * inputs**-0.5, stream))
+    return torch.zeros(outputs, dtype=torch.float64)
+
+
+def _uniform(shape: Sequence[int], bound: float, stream: np.random.Generator) -> np.ndarray:
+    return stream.uniform(-bound, bound, tuple(shape))
+
+
+def _orthogonal(normal: np.ndarray) -> np.ndarray:
+    """Return a matrix with orthonormal rows or columns, uniform over all such matrices.
+
+    The signs of R's diagonal make the decomposition unique (Mezzadri 2007).
+    """
+    tall = normal if normal.shape[0] >= normal.shape[1] else normal.T
+    q, r = np.linalg.qr(tall)
+    q = q * np.sign(np.diag(r))
+    return np.ascontiguousarray(q if normal.shape[0] >= normal.shape[1] else q.T)
 
 
 @dataclass(frozen=True)
 class Dense:
     """An affine layer ``x W + b`` with W: [inputs, outputs], b: [outputs], and an activation.
 
-    With `blocks` above 1 its outputs are those of several layers next to each other (the gates of a cell), whose
-    weights are drawn block by block.
+    With `blocks` above 1 its outputs are those of several adjacent layers (the gates of a cell). Their weights are
+    drawn block by block.
     """
 
     name: str
@@ -58,7 +117,7 @@ class Dense:
 class LayerNorm:
     """``(x - mean) / sqrt(variance + 1e-5) * scale + shift`` over the units of a row, and an activation.
 
-    Ba, Kiros & Hinton 2016. The variance is the biased one; scale and shift, [size], are learnt.
+    Ba, Kiros & Hinton 2016. The variance is the biased one; scale and shift, [size], are trained.
     """
 
     name: str
@@ -149,7 +208,7 @@ class Convolution:
         return {f"{self.name}.weight": weight, f"{self.name}.bias": bias}
 
     def size(self, pixels: int) -> int:
-        """Return how many positions the kernel has along an axis of so many pixels."""
+        """Return the number of positions of the kernel along an axis of this many pixels."""
         return (pixels - self.kernel) // self.stride + 1
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:

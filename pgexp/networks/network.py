@@ -1,19 +1,67 @@
-"""Interfaces of networks, without memory and with it."""
+"""Interfaces of networks, and parameters of policies."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from pgexp.kernels.layout import Layer
-from pgexp.networks.parameters import Parameters, Streams
+from pgexp.schema.streams import Name, generator
+
+Parameters = dict[str, Tensor]
+"""Tensors by name."""
+
+Streams = Callable[[str], np.random.Generator]
+"""Returns the random stream of a parameter's name, so that each parameter is drawn independently."""
+
+_ALIGNMENT: Final = 16  # numbers: each tensor begins at a multiple of 64 bytes
+
+
+def streams(seed: int, *names: Name) -> Streams:
+    """Return the streams (seed, *names, parameter's name)."""
+    return partial(generator, seed, *names)
+
+
+def cast(parameters: Mapping[str, Tensor], dtype: torch.dtype) -> Parameters:
+    """Return the parameters in another precision."""
+    return {name: tensor.to(dtype) for name, tensor in parameters.items()}
+
+
+@dataclass(frozen=True)
+class ParameterVector:
+    """A policy's parameters in one vector: torch changes them through views, and compiled kernels read the vector."""
+
+    vector: Tensor  # [P]; zero between the tensors
+    offsets: Mapping[str, int]  # index of each tensor's first element
+    views: Parameters
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Tensor]) -> "ParameterVector":
+        """Return a vector with a copy of the parameters, all of one dtype."""
+        offsets, size = {}, 0
+        for name, tensor in parameters.items():
+            offsets[name] = size
+            size += math.ceil(tensor.numel() / _ALIGNMENT) * _ALIGNMENT
+        vector = torch.zeros(size, dtype=next(iter(parameters.values())).dtype)
+        views = {}
+        for name, tensor in parameters.items():
+            begin = offsets[name]
+            views[name] = vector[begin : begin + tensor.numel()].view(tensor.shape).detach()
+            views[name].copy_(tensor.detach())
+        return cls(vector, offsets, views)
 
 
 class Network(ABC):
     """A function of parameters and inputs that owns no tensor.
 
-    A constructor takes `inputs` and `outputs`, passed by assembly, and what is configured. It may also take `shape`,
-    the observation's shape, whose product is `inputs`.
+    A constructor takes `inputs` and `outputs`, which pgexp passes, and the configured arguments. It may also take
+    `shape`, the observation's shape, whose product is `inputs`.
     """
 
     @abstractmethod
@@ -30,7 +78,7 @@ class Network(ABC):
 
 
 class Inspectable(Network):
-    """A network that shows its hidden units, for diagnostics."""
+    """A network that exposes its hidden units, for diagnostics."""
 
     @abstractmethod
     def hidden(self, parameters: Parameters, x: Tensor) -> Sequence[Tensor]:
@@ -38,16 +86,16 @@ class Inspectable(Network):
 
 
 class RecurrentNetwork(ABC):
-    """A network with a memory of Z numbers, in three parts, of which only the middle one runs step by step.
+    """A network with a memory of Z numbers, in three parts; only `advance` runs step by step.
 
     A step is ``memory = advance(encode(x), memory)`` and ``outputs = decode(memory)``; an episode begins with zeros.
-    The constructor is a Network's.
+    The constructor takes a Network's arguments.
     """
 
     @property
     @abstractmethod
     def memory_size(self) -> int:
-        """Z."""
+        """Z, the size of the memory."""
 
     @abstractmethod
     def initial(self, streams: Streams) -> Parameters:
@@ -55,7 +103,7 @@ class RecurrentNetwork(ABC):
 
     @abstractmethod
     def encode(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return what needs no memory. x: [B, inputs]; the result: [B, K]."""
+        """Return the part that does not depend on the memory. x: [B, inputs]; the result: [B, K]."""
 
     @abstractmethod
     def advance(self, parameters: Parameters, encoded: Tensor, memory: Tensor) -> Tensor:

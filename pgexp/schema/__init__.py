@@ -1,1 +1,1 @@
-"""What a run is: its typed config, its identity, its random streams, and the names under which it is recorded."""
+"""Typed configuration of a run, its identity, its random streams, and the names of metrics, tags and files."""

@@ -1,4 +1,4 @@
-"""Holds values against parameters: unknown keys, missing ones, wrong types, values out of range."""
+"""Checks of values against parameters: unknown and missing keys, types and ranges."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -7,46 +7,51 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from pgexp.schema.errors import Problem, unknown
+from pgexp.schema.errors import Problem, unknown_key
 from pgexp.schema.signatures import REQUIRED, Parameter
 from pgexp.schema.types import BOUNDS, Factory
 
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", NoneType: "null"}
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", NoneType: "null"}
 
 
 def check(
-    values: Mapping[str, Any], parameters: Mapping[str, Parameter], path: str = "", beside: Sequence[str] = ()
+    values: Mapping[str, Any], parameters: Mapping[str, Parameter], path: str = "", other_keys: Sequence[str] = ()
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """Return the checked values with defaults filled in, and every problem found; `path` is the keys' prefix.
+    """Return the checked values with defaults filled in, and every problem.
 
-    `beside` are names that are known at this place, too, but were read by others.
+    Args:
+        values: values by name.
+        parameters: the allowed parameters by name.
+        path: the prefix of the keys in problems.
+        other_keys: keys that are allowed here but parsed elsewhere; they are listed in hints.
     """
     checked: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, value in values.items():
         key = f"{path}.{name}" if path else name
         if name not in parameters:
-            problems.append(unknown(key, value, [*parameters, *beside]))
+            problems.append(unknown_key(key, value, [*parameters, *other_keys]))
             continue
         try:
             checked[name] = convert(value, parameters[name].annotation)
         except ValueError:
             allowed = describe(parameters[name].annotation)
-            problems.append(Problem(key, f"given {value!r}; must be {allowed}"))
+            problems.append(Problem(key, f"must be {allowed} (got {value!r})"))
     for name, parameter in parameters.items():
         if name not in values:
             if parameter.default is REQUIRED:
                 key = f"{path}.{name}" if path else name
-                problems.append(Problem(key, f"missing; must be {describe(parameter.annotation)}"))
+                problems.append(Problem(key, f"is missing. Set it to {describe(parameter.annotation)}"))
             else:
                 checked[name] = parameter.default
     return checked, problems
 
 
 def convert(value: Any, annotation: Any) -> Any:
-    """Return the value as the annotation's type: whole numbers stand for floats, lists for tuples, nothing else bends.
+    """Return the value as the annotation's type.
 
-    Raises ValueError where the value is of another type or out of range.
+    Integers are converted to floats and lists to tuples. Raises ValueError if the value has another type or is out of
+    range.
     """
     if annotation is Any:
         return value
@@ -63,7 +68,7 @@ def convert(value: Any, annotation: Any) -> Any:
 
 
 def is_factory(annotation: Any) -> bool:
-    """Return whether the annotation asks for a nested option, or for one or none."""
+    """Return whether the annotation is a nested option, or one or None."""
     return annotation is Factory or Factory in get_args(annotation)
 
 
@@ -73,7 +78,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 
 
 def describe(annotation: Any) -> str:
-    """Return what an annotation allows, in words."""
+    """Return a description of the values that an annotation allows."""
     origin, members = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         bounds = [_bound(mark) for mark in members[1:]]
@@ -90,9 +95,9 @@ def describe(annotation: Any) -> str:
         return "a mapping with its own _target_"
     if annotation is dict or origin is dict:
         return "a mapping"
-    return _WORDS.get(annotation, "any value") if annotation is not None else "null"
+    return _TYPE_NAMES.get(annotation, "any value") if annotation is not None else "null"
 
 
 def _bound(mark: Any) -> str:
-    attribute, words = BOUNDS[type(mark)]
-    return f"{words} {getattr(mark, attribute)}"
+    attribute, text = BOUNDS[type(mark)]
+    return f"{text} {getattr(mark, attribute)}"

@@ -1,6 +1,6 @@
-"""Who a run is: the fields that decide its numbers, and the keys made of them.
+"""Identity of a run: the config fields that determine its results, and keys computed from them.
 
-Left out is what decides no number: where and how it is recorded, whether a video is made, what an option is called.
+Tracking, checkpoints, videos and names of options do not change results, so they are not part of the identity.
 """
 
 import hashlib
@@ -12,30 +12,30 @@ from typing import Any
 from pgexp.schema.config import Option, RunConfig
 
 
-def plain(value: Any) -> Any:
-    """Return a config's part as JSON has it, mappings sorted: in what order a user wrote them shows nowhere."""
+def to_plain(value: Any) -> Any:
+    """Return a part of a config as JSON values, with sorted mappings."""
     if isinstance(value, Option):
-        return {"_target_": value.target, **{name: plain(item) for name, item in sorted(value.arguments.items())}}
+        return {"_target_": value.target, **{name: to_plain(item) for name, item in sorted(value.arguments.items())}}
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        return {name: to_plain(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, Mapping):
-        return {str(name): plain(item) for name, item in sorted(value.items(), key=lambda pair: str(pair[0]))}
+        return {str(name): to_plain(item) for name, item in sorted(value.items(), key=lambda pair: str(pair[0]))}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [to_plain(item) for item in value]
     return value
 
 
-def composed(config: RunConfig) -> dict[str, Any]:
-    """Return the whole config as plain mappings and values, laid out as the one that `parse` reads."""
-    fields = {name: plain(getattr(config, name)) for name in config.__dataclass_fields__ if name != "choices"}
+def config_mapping(config: RunConfig) -> dict[str, Any]:
+    """Return the whole config as plain mappings and values, in the layout that `parse` reads."""
+    fields = {name: to_plain(getattr(config, name)) for name in config.__dataclass_fields__ if name != "choices"}
     fields["algorithm"] |= {"batch": fields.pop("batch")}
     return fields
 
 
-def deciding(config: RunConfig) -> dict[str, Any]:
-    """Return the fields that decide the run's numbers, as plain mappings and values."""
+def identity_fields(config: RunConfig) -> dict[str, Any]:
+    """Return the fields that determine the run's results, as plain mappings and values."""
     fields = {
-        name: plain(getattr(config, name))
+        name: to_plain(getattr(config, name))
         for name in config.__dataclass_fields__
         if name not in ("tracking", "registry", "checkpoint", "choices")
     }
@@ -47,19 +47,19 @@ def deciding(config: RunConfig) -> dict[str, Any]:
 
 
 def run_key(config: RunConfig) -> str:
-    """Return the run's key: two runs of equal keys and equal code have equal numbers."""
-    return _digest(deciding(config))
+    """Return the run's key. Two runs with equal keys and equal code have equal results."""
+    return _digest(identity_fields(config))
 
 
 def configuration_key(config: RunConfig) -> str:
-    """Return the configuration's key: the run's, without the seed."""
-    fields = deciding(config)
+    """Return the configuration's key: the run's key without the seed."""
+    fields = identity_fields(config)
     del fields["seed"]
     return _digest(fields)
 
 
 def extended_key(key: str, longer: str) -> str:
-    """Return the key of a run that was extended, and differs from one of the longer budget from its start."""
+    """Return the key of an extended run that differs from a run with the longer budget from the start."""
     return _digest({"extends": key, "to": longer})
 
 

@@ -1,8 +1,7 @@
-"""Reads the parameters of a class's constructor from its source, without importing it.
+"""Parameters of class constructors, read from the source without importing it.
 
-So that a config is checked in a fraction of a second: torch, and a user's own module, are not loaded to find that a
-key is misspelt. The source is found along the import path, ``from x import y`` is followed, and annotations are
-evaluated in the vocabulary of ``schema.types`` alone.
+A config is thus checked in a fraction of a second, without loading torch or a user's module. The source is located on
+the import path, ``from x import y`` is followed, and annotations are evaluated with the names of ``schema.types`` only.
 """
 
 import ast
@@ -30,32 +29,32 @@ class Parameter:
 
 @cache
 def parameters(target: str) -> Mapping[str, Parameter]:
-    """Return the parameters of the constructor of ``package.module.Class``, by name and in order.
+    """Return the parameters of the constructor of ``package.module.Class`` by name, in order.
 
-    Raises LookupError with a sentence where there is no such class.
+    Raises LookupError with a message if the class does not exist.
     """
     module, _, name = target.rpartition(".")
     if not module:
-        raise LookupError(f"{target!r} is no import path of a class: write package.module.Class")
+        raise LookupError("must be an import path such as package.module.Class")
     return _of_class(module, name, frozenset())
 
 
 def _of_class(module: str, name: str, seen: frozenset[tuple[str, str]]) -> Mapping[str, Parameter]:
     if (module, name) in seen:
-        raise LookupError(f"{module}.{name} is imported in a circle")
-    path = source(module)
+        raise LookupError(f"circular import of {module}.{name}")
+    path = source_file(module)
     tree = ast.parse(path.read_bytes(), str(path))
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return _constructor(node, tree, module, seen | {(module, name)})
     origin = _origin(tree, name, module, path)
     if origin is None:
-        raise LookupError(f"there is no class {name!r} in the module {module!r} ({path.name})")
+        raise LookupError(f"module {module!r} ({path.name}) has no class {name!r}")
     return _of_class(*origin, seen | {(module, name)})
 
 
 def _origin(tree: ast.Module, name: str, module: str, path: Path) -> tuple[str, str] | None:
-    """Return the module and the name that a name, dotted or not, was imported from, or None if it was not."""
+    """Return the module and name from which a name, possibly dotted, was imported, or None."""
     for node in tree.body:
         if not isinstance(node, ast.Import | ast.ImportFrom):
             continue
@@ -76,17 +75,17 @@ def _absolute(node: ast.ImportFrom, module: str, path: Path) -> str:
     return ".".join([*package, node.module] if node.module else package)
 
 
-def source(module: str) -> Path:
-    """Return the file of a module, found without importing it. Raises LookupError where there is none."""
+def source_file(module: str) -> Path:
+    """Return the file of a module without importing it. Raises LookupError if there is none."""
     search: list[str] | None = None
     spec = None
     for i, part in enumerate(module.split("."), 1):
         spec = PathFinder.find_spec(part, search)
         if spec is None:
-            raise LookupError(f"there is no module {'.'.join(module.split('.')[:i])!r} on the import path")
+            raise LookupError(f"no module {'.'.join(module.split('.')[:i])!r} on the import path")
         search = list(spec.submodule_search_locations or [])
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        raise LookupError(f"the module {module!r} has no Python source to read")
+        raise LookupError(f"module {module!r} has no Python source")
     return Path(spec.origin)
 
 
@@ -105,10 +104,10 @@ def _constructor(
 def _inherited(
     node: ast.ClassDef, tree: ast.Module, module: str, seen: frozenset[tuple[str, str]]
 ) -> Mapping[str, Parameter]:
-    """Return the parameters of the first base that takes any."""
-    here = {item.name for item in tree.body if isinstance(item, ast.ClassDef)}
+    """Return the parameters of the first base class that has any."""
+    local = {item.name for item in tree.body if isinstance(item, ast.ClassDef)}
     for base in map(ast.unparse, node.bases):
-        found = (module, base) if base in here else _origin(tree, base, module, source(module))
+        found = (module, base) if base in local else _origin(tree, base, module, source_file(module))
         if found is not None and not found[0].startswith(("abc", "typing")):
             inherited = _of_class(*found, seen)
             if inherited:
@@ -148,7 +147,7 @@ def _type(node: ast.expr | None) -> Any:
 
 
 def _evaluate(node: ast.expr) -> Any:
-    """Evaluate an annotation; members of a union that are outside of the vocabulary (torch.Tensor) drop out of it."""
+    """Evaluate an annotation. Members of a union that are not in the vocabulary, such as torch.Tensor, are ignored."""
     match node:
         case ast.Constant(value=None):
             return None
@@ -188,4 +187,4 @@ def _union(members: list[Any]) -> Any:
     known = [member for member in members if member is not _UNKNOWN]
     if all(member is None for member in known):
         return _UNKNOWN
-    return Union[tuple(known)]  # noqa: UP007 - made of what was read
+    return Union[tuple(known)]  # noqa: UP007 - the members are not known statically

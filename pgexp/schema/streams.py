@@ -1,7 +1,7 @@
-"""Named random streams: everything random in a run is drawn from a stream keyed by the run's seed and a name.
+"""Named random streams of a run, keyed by its seed and a name.
 
-A stream depends on nothing but its key: not on other streams, or on how often anything was drawn before.
-Neighbouring seeds share nothing (``numpy.random.SeedSequence`` hashes its whole key).
+A stream depends on its key alone, not on other streams or on earlier draws. Streams of neighbouring seeds are
+independent, because ``numpy.random.SeedSequence`` hashes the whole key.
 """
 
 from functools import cache
@@ -11,7 +11,7 @@ import numpy as np
 
 Name = str | int
 Key = tuple[int, *tuple[Name, ...]]
-"""A stream's key: the seed, then names."""
+"""Key of a stream: the seed, then names."""
 
 
 @cache
@@ -30,5 +30,5 @@ def generator(seed: int, *names: Name) -> np.random.Generator:
 
 
 def integer(seed: int, *names: Name) -> int:
-    """Return a stream's first 32-bit word: the seed to hand to a library that has generators of its own."""
+    """Return the first 32-bit word of a stream, as a seed for a library with its own generators."""
     return int(sequence(seed, *names).generate_state(1)[0])

@@ -1,7 +1,8 @@
-"""The types a config's values can have. A parameter's annotation says what is allowed; it is read, never guessed.
+"""Types of configuration values.
 
-The constructor of an option (a baseline, a network, ...) annotates its parameters with these or with plain ``int``,
-``float``, ``bool``, ``str``, ``list[...]``, ``dict[...]``, ``Literal[...]`` and ``... | None``.
+The constructor of an option (a baseline, a network, ...) annotates its parameters with these types, or with ``int``,
+``float``, ``bool``, ``str``, ``list[...]``, ``dict[...]``, ``Literal[...]`` and ``... | None``. Values in a config are
+checked against the annotations.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ PositiveFloat = Annotated[float, Gt(0)]
 NonNegativeFloat = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 
-# A nested option: a mapping with its own `_target_`. The constructor is handed a callable that builds it.
+# A nested option: a mapping with its own `_target_`. The constructor receives a callable that builds it.
 Factory = Callable[..., Any]
 
 BOUNDS: dict[type, tuple[str, str]] = {

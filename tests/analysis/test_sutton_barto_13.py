@@ -14,6 +14,7 @@ from analysis.sutton_barto_13.comparison import rows, share
 from analysis.sutton_barto_13.simulation import OPTIMUM, SETTINGS, Array, Order, Setting, expected_return, play, sigmoid
 from pgexp.execution.assembly import assemble
 from tests.conftest import CONF, Compose
+from tests.softmax_runs import learn_from
 
 # Right, left, right: the shortest episode, whose returns are -3, -2 and -1.
 SHORTEST, LENGTH = np.array([[True], [False], [True]]), np.array([3])
@@ -82,13 +83,13 @@ def test_episodes_are_as_long_as_their_policy_makes_them() -> None:
 )
 def test_pgexp_takes_the_steps_of_the_simulation(configured: Compose, overrides: list[str], setting: Setting) -> None:
     run = assemble(configured(*overrides, "dtype=float64"))
-    learner, parameters = run.learner, run.parameters.views
+    parameters = run.parameters.views
     h, w = np.log([0.05 / 0.95]), np.zeros(1)
     for _ in range(10):
         batch = run.collector.collect()
-        logits = run.policy.read(parameters, batch).parameters.detach()
+        logits = run.policy.forward(parameters, batch).parameters.detach()
         torch.testing.assert_close(logits.softmax(-1)[:, 1].numpy(), np.repeat(sigmoid(h), batch.steps))
-        learner.learn(batch)
+        learn_from(run.trainer, batch)
         went = batch.actions[:, None] == 1
         h, w = simulation.update(h, w, went, batch.lengths, setting, "episode")
     assert abs(h[0] - np.log(0.05 / 0.95)) > 0.01

@@ -29,7 +29,7 @@ def step_scores(batch: Batch) -> Floats:
     return np.einsum("si,sa->sia", batch.observations, np.eye(2)[batch.actions] - chances).reshape(-1, 4)
 
 
-def episode_scores(batch: Batch, weights: Floats) -> Floats:
+def per_episode_gradients(batch: Batch, weights: Floats) -> Floats:
     """Return ``sum_t w_t grad log pi(a_t | s_t)`` per episode, [E, 4]."""
     weighed = weights[:, None] * step_scores(batch)
     return np.array([episode_sums(column, batch.lengths) for column in weighed.T]).T

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from pgexp.algorithms.advantages import AdvantageEstimator
 from pgexp.baselines.baseline import Baseline, Predictor, Replay
 from pgexp.baselines.constant import Constant
 from pgexp.baselines.ema import ExponentialMovingAverage
@@ -21,10 +22,8 @@ from pgexp.baselines.running_mean import RunningMean
 from pgexp.functional.arrays import Floats
 from pgexp.functional.batch import Batch
 from pgexp.functional.returns import episode_sums
-from pgexp.learning.consistency import objections
-from pgexp.learning.estimator import Estimator
 from pgexp.schema import names
-from tests.episodes import Episode, batch_of, credit_of, estimate, estimator
+from tests.episodes import Episode, batch_of, estimate, estimator, returns_of
 
 # Returns-to-go 6, 5, 3 | 10, 4 | -1; whole returns 6, 10, -1.
 BATCH = batch_of(
@@ -33,26 +32,26 @@ BATCH = batch_of(
     Episode([[1]], [0], [-1]),
 )
 ALONE = batch_of(Episode([[1]] * 2, [0] * 2, [6, 4]))
-REWARD_TO_GO, TOTAL_RETURN = estimator(), estimator(credit="total_return")
+REWARD_TO_GO, TOTAL_RETURN = estimator(), estimator(return_type="total_return")
 BOTH = pytest.mark.parametrize("how", [REWARD_TO_GO, TOTAL_RETURN])
 
 
-def values(baseline: Baseline, how: Estimator, batch: Batch = BATCH) -> list[float]:
+def values(baseline: Baseline, how: AdvantageEstimator, batch: Batch = BATCH) -> list[float]:
     """Return the baseline of each step."""
     return estimate(how, baseline, batch).values.tolist()
 
 
-def learn(baseline: Baseline, how: Estimator, batch: Batch = BATCH) -> dict[str, float]:
-    return baseline.update(batch, credit_of(how, batch))
+def learn(baseline: Baseline, how: AdvantageEstimator, batch: Batch = BATCH) -> dict[str, float]:
+    return baseline.update(batch, returns_of(how, batch))
 
 
 @BOTH
-def test_none_subtracts_nothing(how: Estimator) -> None:
+def test_none_subtracts_nothing(how: AdvantageEstimator) -> None:
     assert values(NoBaseline(), how) == [0.0] * 6
 
 
 @BOTH
-def test_a_constant_is_equal_everywhere_and_never_changes(how: Estimator) -> None:
+def test_a_constant_is_equal_everywhere_and_never_changes(how: AdvantageEstimator) -> None:
     constant = Constant(-2.5)
     assert learn(constant, how) == {}
     assert values(constant, how) == [-2.5] * 6
@@ -81,7 +80,7 @@ class TestLeaveOneOut:
         assert values(LeaveOneOut(), TOTAL_RETURN) == pytest.approx([first] * 3 + [second] * 2 + [third])
 
     @BOTH
-    def test_of_one_episode_it_is_0(self, how: Estimator) -> None:
+    def test_of_one_episode_it_is_0(self, how: AdvantageEstimator) -> None:
         assert values(LeaveOneOut(), how, ALONE) == [0.0, 0.0]
 
     def test_it_does_not_depend_on_the_episodes_own_return(self) -> None:
@@ -95,7 +94,7 @@ class TestRunningMean:
         ("how", "first", "second"),
         [(REWARD_TO_GO, 27 / 6, (27 + 10 + 4) / 8), (TOTAL_RETURN, 15 / 3, (15 + 10) / 4)],
     )
-    def test_it_is_over_all_past_steps_or_episodes(self, how: Estimator, first: float, second: float) -> None:
+    def test_it_is_over_all_past_steps_or_episodes(self, how: AdvantageEstimator, first: float, second: float) -> None:
         mean = RunningMean()
         assert values(mean, how) == [0.0] * 6
         assert learn(mean, how) == {names.BASELINE_VALUE: 0.0}
@@ -142,7 +141,9 @@ class TestExponentialMovingAverage:
 class TestRecencyWeightedAverage:
     @pytest.mark.parametrize(("how", "targets"), [(REWARD_TO_GO, [6, 5, 3, 10, 4, -1]), (TOTAL_RETURN, [6, 10, -1])])
     @pytest.mark.parametrize("step_size", [0.0, 0.25, 1.0])
-    def test_it_moves_towards_each_credit_in_turn(self, step_size: float, how: Estimator, targets: list[float]) -> None:
+    def test_it_moves_towards_each_return_in_turn(
+        self, step_size: float, how: AdvantageEstimator, targets: list[float]
+    ) -> None:
         average, expected = RecencyWeightedAverage(step_size), 0.0
         for _ in range(2):
             assert values(average, how) == pytest.approx([expected] * 6)
@@ -172,7 +173,7 @@ class TestPerStep:
         batch = batch_of(Episode([[1]] * 2, [0] * 2, [1, 2]), Episode([[1]] * 2, [0] * 2, [4, 8], first=1))
         assert values(PerStepMean(), REWARD_TO_GO, batch) == pytest.approx([3.0, 7.0, 7.0, 8.0])
 
-    def test_leave_one_out_divides_by_all_others_and_counts_ended_ones_as_0(self) -> None:
+    def test_leave_one_out_per_step_counts_ended_episodes_as_0(self) -> None:
         first = [(10 - 1) / 2, 4 / 2, 0.0]
         second = [(6 - 1) / 2, 5 / 2]
         assert values(LeaveOneOutPerStep(), REWARD_TO_GO) == pytest.approx([*first, *second, (6 + 10) / 2])
@@ -215,7 +216,7 @@ class TestOptimalConstant:
 
         assert values(OptimalConstant(scores), REWARD_TO_GO)[-1] == pytest.approx((14 + 28) / 8)
 
-    def test_it_stays_within_the_credits_if_scores_almost_cancel(self) -> None:
+    def test_it_stays_within_the_returns_if_gradients_almost_cancel(self) -> None:
         def scores(batch: Batch, weights: Floats) -> Floats:
             weighted = weights * np.array([0.1, 0.2, -0.3, -0.1, 0.1, 1])  # .1 + .2 - .3 is 5.6e-17
             return episode_sums(weighted, batch.lengths)[:, None]
@@ -233,7 +234,7 @@ class TestOptimalConstant:
         assert values(OptimalConstant(scores), TOTAL_RETURN) == [-1.0] * 5 + [0.0]
 
     @BOTH
-    def test_of_one_episode_it_is_0(self, how: Estimator) -> None:
+    def test_of_one_episode_it_is_0(self, how: AdvantageEstimator) -> None:
         assert values(OptimalConstant(self.scores), how, ALONE) == [0.0, 0.0]
 
 
@@ -246,17 +247,17 @@ class TestGreedyRollout:
         self.asked = [batch]
         return Replay(np.array([4, 2, 8, 1, 1, 1.0]), np.array([2, 1, 3]))
 
-    def test_it_is_the_return_to_go_at_the_same_time_and_0_after_the_end(self) -> None:
+    def test_it_is_the_greedy_return_to_go_and_0_after_the_end(self) -> None:
         found = values(GreedyRollout(0.5, self.greedy), estimator(gamma=0.5))
         assert found == [5.0, 2.0, 0.0, 8.0, 0.0, 1.75]
         assert self.asked == [BATCH]
 
     def test_with_total_returns_it_is_the_total_return(self) -> None:
-        found = values(GreedyRollout(0.5, self.greedy), estimator(gamma=0.5, credit="total_return"))
+        found = values(GreedyRollout(0.5, self.greedy), estimator(gamma=0.5, return_type="total_return"))
         assert found == [5.0, 5.0, 5.0, 8.0, 8.0, 1.75]
 
     @BOTH
-    def test_both_returns_are_equal_for_episodes_of_one_step(self, how: Estimator) -> None:
+    def test_both_returns_are_equal_for_episodes_of_one_step(self, how: AdvantageEstimator) -> None:
         batch = batch_of(*[Episode([[1]], [0], [3])] * 3)
         assert values(GreedyRollout(0.5, self.greedy), how, batch) == [5.0, 8.0, 1.75]
 
@@ -265,7 +266,7 @@ class TestGreedyRollout:
 @pytest.mark.parametrize(
     "baseline", [NoBaseline(), BatchMean(), LeaveOneOut(), PerStepMean(), LeaveOneOutPerStep(), EpisodeMean()]
 )
-def test_baselines_without_state(baseline: Baseline, how: Estimator) -> None:
+def test_baselines_without_state(baseline: Baseline, how: AdvantageEstimator) -> None:
     before = values(baseline, how)
     assert learn(baseline, how, ALONE) == {}
     assert values(baseline, how) == before
@@ -274,14 +275,14 @@ def test_baselines_without_state(baseline: Baseline, how: Estimator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("baseline", "credit"),
+    ("baseline", "return_type"),
     [
         (BatchMean(), "total_return"),
         *itertools.product([LeaveOneOut(), PerStepMean(), OptimalConstant(np.outer)], ["reward_to_go", "total_return"]),
         (LeaveOneOutPerStep(), "reward_to_go"),
     ],
 )
-def test_baselines_that_need_two_episodes_refuse_one(baseline: Baseline, credit: str) -> None:
-    (objection,) = objections(estimator(episodes=1, credit=credit), baseline)
-    assert "needs at least 2" in objection
-    assert not [*objections(estimator(episodes=2, credit=credit), baseline)]
+def test_baselines_that_need_two_episodes_refuse_one(baseline: Baseline, return_type: str) -> None:
+    (conflict,) = estimator(episodes=1, return_type=return_type).config_conflicts(baseline)
+    assert "must be at least 2" in conflict
+    assert not [*estimator(episodes=2, return_type=return_type).config_conflicts(baseline)]

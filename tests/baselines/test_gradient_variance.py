@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from pgexp.algorithms.advantages import AdvantageEstimator
 from pgexp.baselines.constant import Constant
 from pgexp.baselines.optimal_constant import OptimalConstant
 from pgexp.functional.arrays import Floats
-from pgexp.learning.estimator import Estimator
-from tests.baselines.enumeration import EPISODES, episode_scores, exact_gradient, probability, step_scores
-from tests.episodes import batch_of, credit_of, estimate, estimator
+from tests.baselines.enumeration import EPISODES, exact_gradient, per_episode_gradients, probability, step_scores
+from tests.episodes import batch_of, estimate, estimator, returns_of
 
-REWARD_TO_GO, TOTAL_RETURN = estimator(), estimator(credit="total_return")
+REWARD_TO_GO, TOTAL_RETURN = estimator(), estimator(return_type="total_return")
 PROBABILITIES = np.array([probability(episode) for episode in EPISODES])
 
 
@@ -23,17 +23,17 @@ def moments(value: float) -> tuple[Floats, float]:
     return mean, float(PROBABILITIES @ np.square(gradients - mean).sum(1))
 
 
-def best_constant(how: Estimator) -> tuple[float, float]:
+def best_constant(how: AdvantageEstimator) -> tuple[float, float]:
     """Return ``b* = E<U, S> / E|S|^2`` over all episodes, and ``E|S|^2``."""
     batch = batch_of(*EPISODES)
-    plain = episode_scores(batch, np.ones(batch.steps))
-    weighed = episode_scores(batch, credit_of(how, batch).of_steps)
+    plain = per_episode_gradients(batch, np.ones(batch.steps))
+    weighed = per_episode_gradients(batch, returns_of(how, batch).per_step)
     squares = float(PROBABILITIES @ np.square(plain).sum(1))
     return float(PROBABILITIES @ (plain * weighed).sum(1)) / squares, squares
 
 
 @pytest.mark.parametrize("value", [-3.0, 0.0, 0.4, 1.0, 5.0])
-def test_it_grows_quadratically_with_the_distance_from_the_best_constant(value: float) -> None:
+def test_it_is_quadratic_in_the_distance_from_the_best_constant(value: float) -> None:
     best, squares = best_constant(TOTAL_RETURN)
     least, found = moments(best)[1], moments(value)[1]
     assert found == pytest.approx(least + squares * (value - best) ** 2, rel=1e-12)
@@ -41,8 +41,8 @@ def test_it_grows_quadratically_with_the_distance_from_the_best_constant(value: 
 
 
 @pytest.mark.parametrize("how", [REWARD_TO_GO, TOTAL_RETURN])
-def test_the_optimal_constant_of_a_representative_batch_is_the_best(how: Estimator) -> None:
+def test_the_optimal_constant_of_a_typical_batch_is_the_best(how: AdvantageEstimator) -> None:
     typical = [EPISODES[0]] * 2 + [EPISODES[1]] + [EPISODES[2]] * 2  # 2/5, 1/5 and 2/5 are their probabilities
     for one in EPISODES:
-        found = estimate(how, OptimalConstant(episode_scores), batch_of(one, *typical)).values[0]
+        found = estimate(how, OptimalConstant(per_episode_gradients), batch_of(one, *typical)).values[0]
         assert found == pytest.approx(best_constant(how)[0], rel=1e-12)

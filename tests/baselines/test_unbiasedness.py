@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from pgexp.algorithms.advantages import AdvantageEstimator
 from pgexp.baselines.baseline import Baseline, Prediction, Predictor, Replay
 from pgexp.baselines.constant import Constant
 from pgexp.baselines.ema import ExponentialMovingAverage
@@ -28,16 +29,15 @@ from pgexp.baselines.running_mean import RunningMean
 from pgexp.baselines.shared_value import SharedValue
 from pgexp.baselines.value import ValueNetwork
 from pgexp.functional.arrays import Floats
-from pgexp.functional.batch import Batch, Credit
-from pgexp.learning.estimator import Estimator
-from pgexp.networks.linear import Linear
-from tests.baselines.enumeration import EPISODES, episode_scores, exact_gradient, probability, step_scores
-from tests.episodes import Episode, batch_of, credit_of, estimate, estimator
+from pgexp.functional.batch import Batch, Returns
+from pgexp.networks.feedforward import Linear
+from tests.baselines.enumeration import EPISODES, exact_gradient, per_episode_gradients, probability, step_scores
+from tests.episodes import Episode, batch_of, estimate, estimator, returns_of
 
-PAST = batch_of(EPISODES[2], EPISODES[2], EPISODES[0])  # the batch that a baseline has learnt from before
+PAST = batch_of(EPISODES[2], EPISODES[2], EPISODES[0])  # the batch that a baseline was fitted to before
 
-MakeBaseline = Callable[[Estimator], Baseline]
-"""Returns a baseline that has learnt from PAST with the estimator's credit."""
+MakeBaseline = Callable[[AdvantageEstimator], Baseline]
+"""Returns a baseline that was fitted to PAST with the estimator's returns."""
 
 
 def greedy(batch: Batch) -> Replay:
@@ -50,7 +50,7 @@ def value_network() -> ValueNetwork:
     def linear(inputs: int, outputs: int, shape: tuple[int, ...]) -> Linear:
         return Linear(inputs, outputs, bias=True, initialization="pytorch", gain=3.0)
 
-    return ValueNetwork(inputs=2, shape=(2,), seed=0, dtype=torch.float64, network=linear, lr=0.5, fit_steps=3)
+    return ValueNetwork(inputs=2, shape=(2,), seed=0, dtype=torch.float64, network=linear, lr=0.5, value_updates=3)
 
 
 def shared_value() -> SharedValue:
@@ -60,19 +60,19 @@ def shared_value() -> SharedValue:
     return SharedValue(predicted, coefficient=0.5)
 
 
-def learnt(make: Callable[[], Baseline]) -> MakeBaseline:
+def fitted(make: Callable[[], Baseline]) -> MakeBaseline:
     """Return a function that makes a baseline and updates it with PAST."""
 
-    def made(how: Estimator) -> Baseline:
+    def made(how: AdvantageEstimator) -> Baseline:
         baseline = make()
-        baseline.update(PAST, credit_of(how, PAST))
+        baseline.update(PAST, returns_of(how, PAST))
         return baseline
 
     return made
 
 
 def optimal_constant() -> OptimalConstant:
-    return OptimalConstant(episode_scores)
+    return OptimalConstant(per_episode_gradients)
 
 
 def after_fit(baseline: Predictor) -> Predictor:
@@ -82,16 +82,18 @@ def after_fit(baseline: Predictor) -> Predictor:
         biased = False
 
         def predict(self, batch: Batch) -> Prediction:
-            baseline.update(batch, credit_of(REWARD_TO_GO, batch))
+            baseline.update(batch, returns_of(REWARD_TO_GO, batch))
             return baseline.predict(batch)
 
-        def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+        def update(self, batch: Batch, returns: Returns) -> dict[str, float]:
             return {}
 
     return Fitted()
 
 
-def expected_gradient(how: Estimator, make: MakeBaseline, count: int, episodes: Sequence[Episode] = EPISODES) -> Floats:
+def expected_gradient(
+    how: AdvantageEstimator, make: MakeBaseline, count: int, episodes: Sequence[Episode] = EPISODES
+) -> Floats:
     """Return the expected estimate over all batches of `count` episodes, each with a new baseline."""
     total = np.zeros(4)
     for drawn in itertools.product(episodes, repeat=count):
@@ -110,22 +112,22 @@ def assert_off(found: Floats, expected: Floats) -> None:
     assert np.abs(found - expected).max() > 0.01
 
 
-REWARD_TO_GO, TOTAL_RETURN = estimator(), estimator(credit="total_return")
+REWARD_TO_GO, TOTAL_RETURN = estimator(), estimator(return_type="total_return")
 UNBIASED = {
-    "none": learnt(NoBaseline),
-    "constant": learnt(lambda: Constant(0.7)),
-    "running_mean": learnt(RunningMean),
-    "ema": learnt(lambda: ExponentialMovingAverage(0.5)),
-    "recency_weighted": learnt(lambda: RecencyWeightedAverage(0.25)),
-    "leave_one_out": learnt(LeaveOneOut),
-    "leave_one_out_per_step": learnt(LeaveOneOutPerStep),
-    "optimal_constant": learnt(optimal_constant),
-    "linear": learnt(lambda: LinearFeatures(inputs=2, ridge=0.1)),
+    "none": fitted(NoBaseline),
+    "constant": fitted(lambda: Constant(0.7)),
+    "running_mean": fitted(RunningMean),
+    "ema": fitted(lambda: ExponentialMovingAverage(0.5)),
+    "recency_weighted": fitted(lambda: RecencyWeightedAverage(0.25)),
+    "leave_one_out": fitted(LeaveOneOut),
+    "leave_one_out_per_step": fitted(LeaveOneOutPerStep),
+    "optimal_constant": fitted(optimal_constant),
+    "linear": fitted(lambda: LinearFeatures(inputs=2, ridge=0.1)),
     "greedy_rollout": lambda how: GreedyRollout(how.gamma, greedy),
-    "value": learnt(value_network),
-    "shared_value": learnt(shared_value),
+    "value": fitted(value_network),
+    "shared_value": fitted(shared_value),
 }
-BIASED = {"mean": learnt(BatchMean), "per_step_mean": learnt(PerStepMean), "episode_mean": learnt(EpisodeMean)}
+BIASED = {"mean": fitted(BatchMean), "per_step_mean": fitted(PerStepMean), "episode_mean": fitted(EpisodeMean)}
 EACH_UNBIASED = pytest.mark.parametrize("make", UNBIASED.values(), ids=UNBIASED.keys())
 
 
@@ -136,7 +138,7 @@ def test_the_probabilities_of_all_episodes_add_up_to_1() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("how", [REWARD_TO_GO, TOTAL_RETURN])
 @EACH_UNBIASED
-def test_unbiased_baselines_leave_the_exact_gradient(make: MakeBaseline, how: Estimator, count: int) -> None:
+def test_unbiased_baselines_leave_the_exact_gradient(make: MakeBaseline, how: AdvantageEstimator, count: int) -> None:
     assert not make(how).biased
     assert_equal(expected_gradient(how, make, count), exact_gradient())
 
@@ -148,7 +150,7 @@ def test_unbiased_baselines_are_not_0(name: str) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_the_mean_total_return_scales_the_gradient_by_1_minus_1_over_k(count: int) -> None:
+def test_the_mean_return_scales_the_gradient_by_1_minus_1_over_k(count: int) -> None:
     assert_equal(expected_gradient(TOTAL_RETURN, BIASED["mean"], count), (1 - 1 / count) * exact_gradient())
 
 
@@ -161,7 +163,7 @@ def test_biased_baselines_scale_the_states_differently(make: MakeBaseline, count
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_the_episode_mean_halves_the_gradient_if_all_rewards_are_equal(count: int) -> None:
+def test_the_episode_mean_halves_the_gradient_of_equal_rewards(count: int) -> None:
     paid = [replace(episode, rewards=[3.0] * len(episode.rewards)) for episode in EPISODES]
     whole = expected_gradient(REWARD_TO_GO, UNBIASED["none"], count, paid)
     assert_equal(expected_gradient(REWARD_TO_GO, BIASED["episode_mean"], count, paid), whole / 2)
@@ -169,7 +171,7 @@ def test_the_episode_mean_halves_the_gradient_if_all_rewards_are_equal(count: in
 
 @pytest.mark.parametrize("name", ["running_mean", "ema", "recency_weighted", "linear", "value"])
 def test_a_baseline_fitted_before_use_is_biased(name: str) -> None:
-    def mistaken(how: Estimator) -> Baseline:
+    def mistaken(how: AdvantageEstimator) -> Baseline:
         baseline = UNBIASED[name](how)
         assert isinstance(baseline, Predictor)
         return after_fit(baseline)
@@ -178,15 +180,15 @@ def test_a_baseline_fitted_before_use_is_biased(name: str) -> None:
 
 
 @EACH_UNBIASED
-def test_discounted_returns_to_go_give_the_exact_gradient_if_gamma_to_the_t_is_kept(make: MakeBaseline) -> None:
+def test_discounted_returns_to_go_need_gamma_to_the_t(make: MakeBaseline) -> None:
     kept, dropped = (estimator(gamma=0.7, discount_states=keep) for keep in (True, False))
     assert_equal(expected_gradient(kept, make, 2), exact_gradient(gamma=0.7))
     assert_off(expected_gradient(dropped, make, 2), exact_gradient(gamma=0.7))
 
 
 @EACH_UNBIASED
-def test_discounted_total_returns_give_the_exact_gradient_without_gamma_to_the_t(make: MakeBaseline) -> None:
-    dropped = estimator(gamma=0.7, credit="total_return", discount_states=False)
+def test_discounted_total_returns_contain_gamma_to_the_t(make: MakeBaseline) -> None:
+    dropped = estimator(gamma=0.7, return_type="total_return", discount_states=False)
     assert_equal(expected_gradient(dropped, make, 2), exact_gradient(gamma=0.7))
 
 

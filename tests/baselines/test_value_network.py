@@ -10,14 +10,13 @@ import torch
 
 from pgexp.baselines.baseline import Predictor
 from pgexp.baselines.value import ValueNetwork
-from pgexp.functional.batch import Batch, Credit
-from pgexp.networks.gru import GRU
-from pgexp.networks.linear import Linear
-from pgexp.networks.mlp import MLP
-from pgexp.networks.parameters import streams
+from pgexp.functional.batch import Batch, Returns
+from pgexp.networks.feedforward import MLP, Linear
+from pgexp.networks.network import streams
+from pgexp.networks.recurrent import GRU
 from pgexp.schema import names
-from tests.batches import Stub, ascended, reinforce, student_of
 from tests.episodes import Episode, batch_of
+from tests.softmax_runs import Stub, reinforce, train_state, weight_change
 
 LINEAR = partial(Linear, bias=True, initialization="pytorch", gain=1.0)
 MLP_32 = partial(
@@ -39,7 +38,7 @@ def value_network(**changed: Any) -> ValueNetwork:
         "dtype": torch.float64,
         "network": LINEAR,
         "lr": 0.05,
-        "fit_steps": 1,
+        "value_updates": 1,
     }
     arguments = {**settings, **changed}
     arguments["network"] = partial(_built, arguments["network"])
@@ -50,10 +49,10 @@ def _built(make: Any, inputs: int, outputs: int, shape: tuple[int, ...]) -> Any:
     return make(inputs, outputs)
 
 
-def regression(observations: np.ndarray, targets: np.ndarray) -> tuple[Batch, Credit]:
-    """Return a batch of one-step episodes with the targets as credits."""
+def regression(observations: np.ndarray, targets: np.ndarray) -> tuple[Batch, Returns]:
+    """Return a batch of one-step episodes with the targets as returns."""
     batch = batch_of(*(Episode([row], [0], [target]) for row, target in zip(observations, targets, strict=True)))
-    return batch, Credit(targets, batch.lengths, targets, batch.lengths)
+    return batch, Returns(targets, batch.lengths, targets, batch.lengths)
 
 
 def grid() -> np.ndarray:
@@ -71,17 +70,17 @@ def error(network: ValueNetwork, observations: np.ndarray, targets: np.ndarray) 
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_it_predicts_from_observations_and_has_its_own_initial_stream(seed: int) -> None:
+def test_it_has_its_own_initial_stream(seed: int) -> None:
     network = value_network(seed=seed)
-    batch, credit = regression(grid(), np.zeros(36))
+    batch, returns = regression(grid(), np.zeros(36))
     initial = LINEAR(2, 1).initial(streams(seed, "init", "value"))
     expected = (grid() @ initial["0.weight"].numpy() + initial["0.bias"].numpy())[:, 0]
-    np.testing.assert_allclose(network.values(batch, credit), expected, rtol=1e-12)
+    np.testing.assert_allclose(network.values(batch, returns), expected, rtol=1e-12)
     np.testing.assert_allclose(predicted(network, grid()), expected, rtol=1e-12)
 
 
-def test_a_linear_network_finds_a_linear_function_and_extrapolates() -> None:
-    network = value_network(fit_steps=500)
+def test_a_linear_network_extrapolates_a_linear_function() -> None:
+    network = value_network(value_updates=500)
     network.update(*regression(grid(), 3 * grid()[:, 0] - 2 * grid()[:, 1] + 1))
     unseen = np.array([[10.0, 0.0], [0.0, 10.0]])
     assert error(network, grid(), 3 * grid()[:, 0] - 2 * grid()[:, 1] + 1) < 1e-3
@@ -90,7 +89,7 @@ def test_a_linear_network_finds_a_linear_function_and_extrapolates() -> None:
 
 def test_an_mlp_finds_a_nonlinear_function() -> None:
     targets = np.sin(3 * grid()[:, 0]) - grid()[:, 1]
-    network = value_network(network=MLP_32, fit_steps=200, lr=0.05)
+    network = value_network(network=MLP_32, value_updates=200, lr=0.05)
     assert error(network, grid(), targets) > 0.5
     network.update(*regression(grid(), targets))
     assert error(network, grid(), targets) < 0.1
@@ -99,14 +98,30 @@ def test_an_mlp_finds_a_nonlinear_function() -> None:
 def test_the_number_of_adam_steps() -> None:
     # Adam's first steps are of length lr in each parameter while the gradient keeps its sign.
     for steps in (1, 3):
-        network = value_network(lr=0.01, fit_steps=steps)
+        network = value_network(lr=0.01, value_updates=steps)
         before = predicted(network, np.zeros((1, 2)))
         network.update(*regression(grid(), np.full(36, 100.0)))
         assert predicted(network, np.zeros((1, 2))) - before == pytest.approx([0.01 * steps], rel=1e-3)
 
 
+@pytest.mark.parametrize("updates", [1, 3])
+def test_the_fit_does_not_depend_on_what_was_predicted_before(updates: int) -> None:
+    batch, returns = regression(grid(), 3 * grid()[:, 0])
+    other = regression(grid() + 1, np.ones(36))[0]
+    fitted = []
+    for seen in ((), (batch,), (batch, other), (other, batch)):
+        network = value_network(value_updates=updates)
+        for each in seen:
+            network.predict(each)
+        network.update(batch, returns)
+        network.update(batch, returns)
+        fitted.append(predicted(network, grid()))
+    for values in fitted[1:]:
+        np.testing.assert_array_equal(values, fitted[0])
+
+
 def test_its_metrics_are_from_before_the_fit() -> None:
-    network = value_network(fit_steps=50)
+    network = value_network(value_updates=50)
     targets = 3 * grid()[:, 0]
     residuals = targets - predicted(network, grid())
     metrics = network.update(*regression(grid(), targets))
@@ -117,27 +132,27 @@ BATCH = batch_of(Episode([[1, 0], [0, 1]], [0, 1], [1, 2]), Episode([[1, 1]], [1
 
 
 def test_a_batch_is_used_before_the_fit() -> None:
-    fitted, stub, weight = value_network(fit_steps=100, lr=0.5), Stub(), np.zeros((2, 2))
+    fitted, stub, weight = value_network(value_updates=100, lr=0.5), Stub(), np.zeros((2, 2))
     before = fitted.predict(BATCH)
     stub.predict = lambda batch: before
-    expected = ascended(reinforce(), student_of(weight, stub), BATCH)
-    assert np.array_equal(ascended(reinforce(), student_of(weight, fitted), BATCH), expected)
-    assert np.abs(fitted.predict(BATCH).of_steps - before.of_steps).max() > 1
+    expected = weight_change(reinforce(), train_state(weight, stub), BATCH)
+    assert np.array_equal(weight_change(reinforce(), train_state(weight, fitted), BATCH), expected)
+    assert np.abs(fitted.predict(BATCH).per_step - before.per_step).max() > 1
 
 
 def test_value_network_and_policy_do_not_change_each_other() -> None:
-    network = value_network(fit_steps=100)
-    student = student_of(np.zeros((2, 2)), network)
+    network = value_network(value_updates=100)
+    state = train_state(np.zeros((2, 2)), network)
     network.update(*regression(grid(), grid()[:, 0]))
-    assert student.parameters["0.weight"].grad is None
+    assert state.parameters["0.weight"].grad is None
     fitted = predicted(network, grid())
-    network.update = lambda batch, credit: {}
-    assert np.abs(ascended(reinforce(), student, BATCH)).max() > 0.1
+    network.update = lambda batch, returns: {}
+    assert np.abs(weight_change(reinforce(), state, BATCH)).max() > 0.1
     assert np.array_equal(predicted(network, grid()), fitted)
 
 
 @pytest.mark.parametrize(("dtype", "name"), [(torch.float32, "float32"), (torch.float64, "float64")])
-def test_it_has_the_precision_of_the_run_and_predicts_in_double_precision(dtype: torch.dtype, name: str) -> None:
+def test_it_has_the_runs_precision_and_predicts_in_float64(dtype: torch.dtype, name: str) -> None:
     assert predicted(value_network(dtype=dtype), grid().astype(name)).dtype == np.float64
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.console import Answer, Server, shell
-from tests.cli.store import Store
+from tests.cli.mlflow_store import Store
 
-# A user's environment whose steps can be told to do a deed, trained in batches of eight episodes of four steps.
+# A user's environment with a configurable action in one step, trained in batches of eight episodes of four steps.
 CLOCK = ("env.id=mine:Clock-v0", "network=linear", "evaluation.every=null", "evaluation.final_episodes=2")
 
 OWN = Path(__file__).parents[1] / "execution" / "own"
 
-# A short training that single runs and sweeps have in common.
+# A short training, of single runs and sweeps.
 SHORT = (
     "budget.steps=600",
     "network.widths=[8]",
@@ -26,20 +26,20 @@ SHORT = (
 
 @dataclass(frozen=True)
 class Done:
-    """A command that has ended: the folder it was called in, and what it said."""
+    """A command that has ended: its working directory and its answer."""
 
     folder: Path
     answer: Answer
 
     @property
     def output(self) -> Path:
-        """The one folder that it made: a single run's, or a sweep's."""
+        """The folder of its run or sweep."""
         (found,) = [*self.folder.glob("outputs/*/*"), *self.folder.glob("multirun/*/*")]
         return found
 
     @property
     def store(self) -> Store:
-        """Its working folder's store."""
+        """The store in its working directory."""
         return Store(self.folder)
 
     def job(self, number: int) -> Path:
@@ -49,23 +49,23 @@ class Done:
 
 @pytest.fixture(scope="session")
 def light() -> Iterator[Server]:
-    """Runs the command from what it loads at its start."""
-    server = Server("pgexp.cli.train", "pgexp.cli.early", "pgexp.cli.errors")
+    """A server that has loaded what the command loads at its start."""
+    server = Server("pgexp.cli.train", "pgexp.cli.overrides", "pgexp.cli.hydra_errors")
     yield server
     server.close()
 
 
 @pytest.fixture(scope="session")
 def ready() -> Iterator[Server]:
-    """Runs the command from where it has loaded torch."""
-    server = Server("pgexp.cli.train", "pgexp.cli.outcome", "torch._dynamo")
+    """A server that has loaded torch."""
+    server = Server("pgexp.cli.train", "pgexp.cli.training_report", "torch._dynamo")
     yield server
     server.close()
 
 
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Callable[[], Path]:
-    """Makes working folders, each with a store and with a user's own module and config folder."""
+    """Return a function that creates working directories with a store, a user's module and a user's config folder."""
 
     def made() -> Path:
         folder = shutil.copytree(OWN, tmp_path_factory.mktemp("work"), dirs_exist_ok=True)
@@ -77,7 +77,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, fresh_store: Path) -> Ca
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A working folder with a user's own module and config folder, and without a store."""
+    """A working directory with a user's module and config folder, and without a store."""
     shutil.copytree(OWN, tmp_path, dirs_exist_ok=True)
     (tmp_path / "myconf" / "experiment").mkdir()
     return tmp_path
@@ -85,7 +85,7 @@ def own(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def single(workplace: Callable[[], Path]) -> Done:
-    """A single run, filmed, called in a repository whose one file was changed after its commit."""
+    """A single run with a video, in a git repository with an uncommitted change."""
     folder = workplace()
     (folder / "notes.txt").write_text("one\n")
     git(folder, "init", "--quiet")
@@ -97,7 +97,7 @@ def single(workplace: Callable[[], Path]) -> Done:
 
 @pytest.fixture(scope="session")
 def sweep(workplace: Callable[[], Path]) -> Done:
-    """A sweep of two configurations with two seeds each; its last job is what `single` is."""
+    """A sweep of two configurations with two seeds each. Its last job equals `single`."""
     folder = workplace()
     return Done(folder, shell(folder, "pgexp", "-m", "baseline=none,mean", "seed=1,2", *SHORT))
 

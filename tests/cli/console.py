@@ -1,6 +1,6 @@
-"""Calls `pgexp` as a shell does, or in forks of a server that has loaded what takes seconds; run, it is that server.
+"""Calls of `pgexp` from a shell, or in forks of a server that has loaded heavy modules. As a script, it is the server.
 
-A fork answers as a process of its own would: it has its own folder, environment, modules, signals and exit code.
+A fork behaves like a new process, with its own working directory, environment, modules, signals and exit code.
 """
 
 import json
@@ -20,13 +20,13 @@ from typing import NoReturn
 
 SCRIPTS = Path(sys.executable).parent
 HEAVY = ("torch", "mlflow", "gymnasium", "pandas", "scipy", "matplotlib")
-LONGEST = 60  # seconds that an answer may take
+LONGEST = 60  # maximum seconds per command
 WRITING = os.O_WRONLY | os.O_CREAT
 
 
 @dataclass(frozen=True)
 class Answer:
-    """How a command ended and what it said; of a fork also which heavy modules it loaded beside its server's."""
+    """Exit code and output of a command, and for forks the heavy modules that it loaded."""
 
     code: int
     out: str
@@ -35,7 +35,7 @@ class Answer:
 
     @property
     def mistake(self) -> str:
-        """What a refused command said: one line on stderr, without the command's name."""
+        """The error of a refused command: one line on stderr, without the command's name."""
         assert self.code == 2, self.err
         assert self.err.startswith("pgexp: ")
         assert self.err.count("\n") == 1, self.err
@@ -50,12 +50,12 @@ def shell(folder: Path, script: str, *arguments: str) -> Answer:
 
 
 def without_announcement(err: str) -> str:
-    """Return standard error without the line about compiling kernels, which depends on the state of their cache."""
+    """Return standard error without the line about the compilation of kernels, which depends on their cache."""
     return re.sub(r"^pgexp: compiling kernels .*\n", "", err, flags=re.MULTILINE)
 
 
 class Server:
-    """A process that has imported some modules, and runs `pgexp` in forks of itself."""
+    """Process that has imported some modules, and runs `pgexp` in forks."""
 
     def __init__(self, *modules: str) -> None:
         command = [sys.executable, "-P", __file__, *modules]

@@ -1,4 +1,4 @@
-"""A process in a terminal of its own, and what stands on its screen."""
+"""Process in a pseudo-terminal, and the contents of its screen."""
 
 import os
 import pty
@@ -19,7 +19,7 @@ _CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class PseudoTerminal:
-    """The screen's side of a terminal in which a command runs."""
+    """Reading end of the terminal of a command."""
 
     def __init__(self, screen: int, process: subprocess.Popen[bytes]) -> None:
         self._screen = screen
@@ -28,11 +28,11 @@ class PseudoTerminal:
 
     @property
     def text(self) -> str:
-        """All that was written, without the codes for colours and the cursor."""
+        """The output without control codes."""
         return _CODES.sub("", self.raw).replace("\r", "")
 
     def read_until(self, told: str) -> None:
-        """Read until something was told since the last call; fail where the command ends without."""
+        """Read until a text appears that was not there at the last call. Fails if the command ends before."""
         begun, deadline = len(self.raw), time.monotonic() + LONGEST
         while told not in _CODES.sub("", self.raw[begun:]):
             assert self._read(deadline), f"it never told {told!r}: {self.text}"
@@ -47,7 +47,7 @@ class PseudoTerminal:
     def _read(self, deadline: float) -> bool:
         assert time.monotonic() < deadline, f"it has not ended after {LONGEST} seconds: {self.text}"
         assert select.select([self._screen], [], [], LONGEST)[0], f"it says nothing more: {self.text}"
-        with suppress(OSError):  # which is how Linux tells that the other side is closed
+        with suppress(OSError):  # on Linux, the other side is closed
             if part := os.read(self._screen, 1 << 16):
                 self.raw += part.decode()
                 return True
@@ -56,7 +56,7 @@ class PseudoTerminal:
 
 @contextmanager
 def in_terminal(folder: Path, module: str, *arguments: str, size: tuple[int, int]) -> Iterator[PseudoTerminal]:
-    """Run a command's module in a folder, in a terminal of some lines and columns."""
+    """Run a command's module in a folder and a terminal of a given size."""
     screen, side = pty.openpty()
     termios.tcsetwinsize(side, size)
     environment = {name: value for name, value in os.environ.items() if name not in ("LINES", "COLUMNS", "NO_COLOR")}

@@ -1,4 +1,4 @@
-"""Random jobs of a sweep: they choose options and set values of all kinds, add, delete and refer, or are wrong."""
+"""Random jobs of a sweep, with valid and invalid overrides of all kinds."""
 
 import random
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ EXPERIMENTS = {
     "told": "# @package _global_\nregistry: {name: '${hydra.runtime.choices.baseline}'}\n",
 }
 
-# What a job may set beside its options, a line for each.
+# Overrides of a job in addition to its options, one per line.
 VALUES = r"""
 seed=0
 seed=12345
@@ -107,7 +107,7 @@ diagnostics=off
 
 
 def random_jobs(seed: int, choices: int, each: int) -> list[Sequence[str]]:
-    """Return jobs: so many choices of options, so many jobs of each, which differ by what else they set."""
+    """Return `each` jobs for each of `choices` combinations of options. The jobs differ in their other overrides."""
     draw = random.Random(seed)
     jobs: list[Sequence[str]] = []
     for _ in range(choices):

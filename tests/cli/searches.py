@@ -16,13 +16,13 @@ from omegaconf import DictConfig
 from optuna.study import Study
 from rich.console import Console
 
-from pgexp.cli.searching.running import Search
-from pgexp.cli.searching.start import begin, plain, prepared
+from pgexp.cli.search.loop import Search
+from pgexp.cli.search.run import create_folder, make_search, plain
 from tests.conftest import CONF
 
 Values = Mapping[str, Any]
 STORAGE = "hydra.sweeper.storage="
-ASIDE = ("hydra.", "+hydra.", "sweep.")  # what is no override of a job
+ASIDE = ("hydra.", "+hydra.", "sweep.")  # prefixes of overrides that are not those of a job
 COMPOSED = (
     *ASIDE,
     "budget.",
@@ -31,20 +31,20 @@ COMPOSED = (
     "workers.",
     "tracking.",
     "checkpoint.",
-)  # what the config has; x, y and the like it has not
+)  # prefixes of keys that exist in the config; x, y and so on do not
 
 Score = Callable[[Values], float | None]
 
 
 def quadratic(values: Values) -> float:
-    """The seeds 0, 1, 2 shift it by 0, 1, 2; it is lowest at x = 3."""
+    """Return (x - 3) ** 2 plus the seed."""
     return (values["x"] - 3.0) ** 2 + values.get("seed", 0)
 
 
 class Calculator:
-    """A trainer that returns each run's score at once; it remembers the runs of each trial.
+    """Trainer that returns each score at once, and keeps the runs of each trial.
 
-    Up to `places` runs train at once, and end in the order in which they began.
+    Up to `places` runs train at the same time, and end in the order of their start.
     """
 
     def __init__(self, score: Score = quadratic, places: int = 1) -> None:
@@ -55,10 +55,9 @@ class Calculator:
         self.expected = 0
         self.has_failed = False
         self._waiting: list[int] = []
-        self._look: Callable[[], None] = lambda: None
 
-    def begin(self, runs: int, look: Callable[[], None]) -> None:
-        self.expected, self._look = runs, look
+    def expect(self, runs: int) -> None:
+        self.expected = runs
 
     @property
     def needs_more(self) -> bool:
@@ -72,7 +71,6 @@ class Calculator:
         return numbers
 
     def advance(self) -> Mapping[int, float | None]:
-        self._look()
         if not self._waiting:
             return {}
         run = self._waiting.pop(0)
@@ -92,27 +90,27 @@ class Calculator:
 
 
 def read(overrides: Sequence[str]) -> Values:
-    """Return what a job's overrides say, as Hydra reads them."""
+    """Return the values of a job's overrides, parsed by Hydra."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return {override.key_or_group: override.value() for override in parsed}
 
 
 def searched(folder: Path, *words: str, trainer: Calculator | None = None, keep: bool = False) -> Calculator:
-    """Search as `pgexp -m hydra/sweeper=optuna ...` does in that sweep's folder.
+    """Search like `pgexp -m hydra/sweeper=optuna ...` in a sweep's folder.
 
-    The study is in memory, unless it is to be kept, or a word names its storage.
+    The study is in memory, unless `keep` is set or an argument sets its storage.
     """
     used = trainer or Calculator()
     found, config = _prepared(folder, words, keep)
-    begin(found, config)
+    create_folder(found, config)
     console = Console(file=sys.stdout, width=1000, highlight=False)
     found.run(used, plain(config, resolve=False), ["-m", *words], console)
     return used
 
 
 def first_trial(folder: Path, *words: str) -> tuple[list[list[str]], int]:
-    """Return the overrides of the first trial's runs, and the number of trials, as a dry run has them."""
-    return _prepared(folder, words, keep=True)[0].first()
+    """Return the overrides of the first trial's runs and the number of trials, as in a dry run."""
+    return _prepared(folder, words, keep=True)[0].first_trial()
 
 
 def _prepared(folder: Path, words: Sequence[str], keep: bool) -> tuple[Search, DictConfig]:
@@ -122,7 +120,7 @@ def _prepared(folder: Path, words: Sequence[str], keep: bool) -> tuple[Search, D
     config = copy.deepcopy(composed)
     config.hydra.sweep.dir = str(folder)
     config.hydra.sweeper.storage = [None if keep else "sqlite:///:memory:", *storage][-1]
-    return prepared(config, loader, [word for word in words if not word.startswith(ASIDE)]), config
+    return make_search(config, loader, [word for word in words if not word.startswith(ASIDE)]), config
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during an update: the update is finished, the record stays readable, MLflow is updated."""
+"""Ctrl-C and SIGTERM: the update is completed, the record is readable, MLflow is updated."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pgexp.execution.checkpoints import policy_of
-from pgexp.storage.spool import End, SpoolReader
+from pgexp.execution.run_writer import read_checkpoint_policy
+from pgexp.runs.run_log import End, RunLogReader
 from tests.cli.conftest import CLOCK, Done
 from tests.cli.console import Server
 from tests.streams import episode_seed
 
 WHEN = f"+env.kwargs.when={episode_seed(0, 'env', 0, 2)}"  # in seed 0's third batch
-TOLD = "pgexp: interrupted; what was recorded until then is readable, and marked KILLED; pgexp-resume goes on with it\n"
+MESSAGE = "pgexp: interrupted; what was recorded is readable, and marked KILLED. Continue with pgexp-resume\n"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def sweep(ready: Server, workplace: Callable[[], Path]) -> Done:
 
 
 def end(folder: Path) -> End:
-    *_, last = SpoolReader(folder / "rows.jsonl").read()
+    *_, last = RunLogReader(folder / "rows.jsonl").read()
     assert isinstance(last, End)
     return last
 
@@ -41,57 +41,56 @@ def trained_steps(folder: Path) -> list[int]:
     return pq.read_table(folder / "metrics.parquet")["steps"].to_pylist()
 
 
-def test_an_interrupted_command_says_so_in_a_line(single: Done) -> None:
-    assert (single.answer.code, single.answer.err) == (130, TOLD)
+def test_interrupt_prints_one_line(single: Done) -> None:
+    assert (single.answer.code, single.answer.err) == (130, MESSAGE)
 
 
-def test_an_interrupted_run_s_record_is_complete_up_to_then(single: Done) -> None:
+def test_interrupted_run_has_rows_and_checkpoint(single: Done) -> None:
     assert trained_steps(single.output) == [32, 64, 96]
     assert (end(single.output).status, end(single.output).reason) == ("KILLED", "interrupted")
-    assert policy_of(single.output, "last")[1].steps == 96
+    assert read_checkpoint_policy(single.output, "last")[1].steps == 96
     assert not (single.output / "policy").exists()
     assert (single.output / "run.log").read_text().endswith("  killed: interrupted\n")
 
 
-def test_mlflow_knows_that_a_run_was_interrupted(single: Done) -> None:
+def test_interrupted_run_is_killed_in_mlflow(single: Done) -> None:
     (run,) = single.store.runs.values()
     assert run.info.status == "KILLED"
     assert run.data.tags["pgexp.reason"] == "interrupted"
-    assert run.data.metrics["progress/updates"] == 1  # a run that goes on may show the second, or a later one
     kept = single.store.artifacts(run.info.run_name)
     assert "metrics.parquet" in kept
-    assert not any(path.startswith("policy/") for path in kept)  # it has not come to one
+    assert not any(path.startswith("policy/") for path in kept)  # it has no final policy
 
 
 @pytest.mark.slow
-def test_a_terminated_sweep_says_so_in_a_line(sweep: Done) -> None:
-    assert (sweep.answer.code, sweep.answer.err) == (130, TOLD)
+def test_terminated_sweep_prints_one_line(sweep: Done) -> None:
+    assert (sweep.answer.code, sweep.answer.err) == (130, MESSAGE)
 
 
 @pytest.mark.slow
-def test_a_terminated_sweep_keeps_the_finished_runs(sweep: Done) -> None:
+def test_terminated_sweep_keeps_finished_runs(sweep: Done) -> None:
     for number in (0, 1):
         assert trained_steps(sweep.job(number)) == [32, 64, 96, 128, 160, 160]
         assert end(sweep.job(number)).status == "FINISHED"
 
 
 @pytest.mark.slow
-def test_a_terminated_sweep_keeps_the_checkpoint_of_the_run_in_training(sweep: Done) -> None:
+def test_terminated_sweep_keeps_the_checkpoint_in_training(sweep: Done) -> None:
     assert trained_steps(sweep.job(2)) == [32, 64, 96]
     assert end(sweep.job(2)).status == "KILLED"
-    assert policy_of(sweep.job(2), "last")[1].steps == 96
+    assert read_checkpoint_policy(sweep.job(2), "last")[1].steps == 96
     assert not (sweep.job(2) / "policy").exists()
 
 
 @pytest.mark.slow
-def test_a_terminated_sweep_has_no_rows_of_later_runs(sweep: Done) -> None:
+def test_terminated_sweep_has_no_rows_of_later_runs(sweep: Done) -> None:
     for number in (3, 4, 5):
         assert not (sweep.job(number) / "rows.jsonl").exists()
         assert not (sweep.job(number) / "checkpoint").exists()
 
 
 @pytest.mark.slow
-def test_mlflow_has_the_status_of_each_run_of_a_terminated_sweep(sweep: Done) -> None:
+def test_statuses_in_mlflow_of_a_terminated_sweep(sweep: Done) -> None:
     statuses = {"none": "FINISHED", "SIGTERM": "KILLED", "later": "KILLED"}
     runs = {f"deed={deed} seed={seed}": status for deed, status in statuses.items() for seed in (0, 1)}
     configurations = {f"deed={deed}": status for deed, status in statuses.items()}

@@ -1,3 +1,5 @@
+"""Experimental design: factors, levels, cells and missing runs."""
+
 import itertools
 import math
 from collections.abc import Iterable, Mapping
@@ -5,17 +7,19 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 import pytest
 
-from pgexp.comparison.counting import missing_runs
-from pgexp.comparison.design import Design, design
+from pgexp.comparison.design import Design, design, factor_levels, factors, numeric, parameter_texts
+from pgexp.comparison.inclusion import missing_runs
+from pgexp.schema.errors import UserError
 from pgexp.schema.names import FINAL_RETURN
+from tests.comparison.score_frames import configuration, joined
 
 Params = Mapping[str, object]
 
 
-def frame(
+def cell_runs(
     cells: Iterable[Params], seeds: Iterable[int] = (0, 1), env: str = "CartPole-v1", score: float = 1.0
 ) -> pd.DataFrame:
-    """Return a run a cell and seed, with the parameters of the cell, and some that all have."""
+    """Return a run per cell and seed, with the parameters of the cell and common ones."""
     rows = []
     for cell, seed in itertools.product(cells, seeds):
         name = " ".join(f"{key}={value}" for key, value in cell.items())
@@ -43,8 +47,8 @@ def crossed(**values: Iterable[object]) -> list[Params]:
     return [dict(zip(values, cell, strict=True)) for cell in itertools.product(*values.values())]
 
 
-def test_a_full_crossing_is_one() -> None:
-    found = design(frame(crossed(lr=[0.1, 0.01, 1.0], baseline=["value", "none"])))
+def test_full_factorial_design() -> None:
+    found = design(cell_runs(crossed(lr=[0.1, 0.01, 1.0], baseline=["value", "none"])))
     assert found.factors == {"param.baseline": ("none", "value"), "param.lr": (0.01, 0.1, 1.0)}
     assert (found.cells, found.is_full_factorial, found.is_paired) == (6, True, True)
     assert found.missing_cells.empty
@@ -53,15 +57,15 @@ def test_a_full_crossing_is_one() -> None:
     assert found.configurations["label"].tolist()[:2] == ["baseline=value lr=0.1", "baseline=none lr=0.1"]
 
 
-def test_a_single_configuration_has_no_factor() -> None:
-    found = design(frame([{"lr": 0.1}]))
+def test_one_configuration_has_no_factor() -> None:
+    found = design(cell_runs([{"lr": 0.1}]))
     assert (found.factors, found.cells, found.is_full_factorial) == ({}, 1, True)
     assert found.configurations["label"].tolist() == [""]
 
 
-def test_a_missing_cell_is_named() -> None:
+def test_missing_cell() -> None:
     cells = crossed(lr=[0.1, 0.01], baseline=["value", "none"])
-    found = design(frame([cell for cell in cells if cell != {"lr": 0.01, "baseline": "none"}]))
+    found = design(cell_runs([cell for cell in cells if cell != {"lr": 0.01, "baseline": "none"}]))
     assert (found.cells, found.is_full_factorial) == (4, False)
     assert found.missing_cells.to_dict("records") == [
         {"environment": "CartPole-v1", "param.baseline": "none", "param.lr": 0.01}
@@ -75,8 +79,8 @@ NESTED = [
 ]
 
 
-def test_an_options_parameter_is_crossed_only_where_the_option_is_chosen() -> None:
-    found = design(frame(NESTED))
+def test_parameters_are_crossed_within_their_option() -> None:
+    found = design(cell_runs(NESTED))
     assert found.factors == {
         "param.baseline": ("ema", "none", "value"),
         "param.baseline.lr": (0.1, 0.2),
@@ -86,16 +90,16 @@ def test_an_options_parameter_is_crossed_only_where_the_option_is_chosen() -> No
     assert "baseline=none" in found.configurations["label"].tolist()
 
 
-def test_a_missing_cell_of_an_options_parameter_is_named() -> None:
+def test_missing_cell_of_an_options_parameter() -> None:
     also = [cell | {"gae": gae} for cell in NESTED for gae in (0, 1)]
     lacking = {"baseline": "value", "baseline.lr": 0.2, "baseline.steps": 3, "gae": 1}
-    found = design(frame([cell for cell in also if cell != lacking]))
+    found = design(cell_runs([cell for cell in also if cell != lacking]))
     assert found.cells == 16
     (missing,) = found.missing_cells.to_dict("records")
     assert missing == {"environment": "CartPole-v1"} | {f"param.{key}": value for key, value in lacking.items()}
 
 
-def test_options_of_options_are_crossed_where_theirs_is() -> None:
+def test_nested_options_are_crossed_within_their_option() -> None:
     deep = {"baseline": "value", "baseline.net": "mlp"}
     cells = [
         {"baseline": "none"},
@@ -103,20 +107,20 @@ def test_options_of_options_are_crossed_where_theirs_is() -> None:
         deep | {"baseline.net.width": 8},
         deep | {"baseline.net.width": 16},
     ]
-    assert design(frame(cells)).cells == 4
-    assert design(frame(cells)).is_full_factorial
+    assert design(cell_runs(cells)).cells == 4
+    assert design(cell_runs(cells)).is_full_factorial
 
 
-def test_none_is_a_value_where_no_option_explains_it() -> None:
-    found = design(frame(crossed(clip=[None, 0.5, 0.1], lr=[1, 2])))
+def test_none_is_a_value_without_an_option() -> None:
+    found = design(cell_runs(crossed(clip=[None, 0.5, 0.1], lr=[1, 2])))
     assert found.factors["param.clip"] == (0.1, 0.5, None)
     assert (found.cells, found.is_full_factorial) == (6, True)
 
 
-def test_the_environment_is_a_task_and_what_it_decides_is_no_factor() -> None:
+def test_differences_between_environments_are_no_factor() -> None:
     cells = crossed(baseline=["none", "value"])
-    one = frame([cell | {"budget.steps": 1000} for cell in cells])
-    other = frame([cell | {"budget.steps": 5000} for cell in cells], env="Acrobot-v1")
+    one = cell_runs([cell | {"budget.steps": 1000} for cell in cells])
+    other = cell_runs([cell | {"budget.steps": 5000} for cell in cells], env="Acrobot-v1")
     both = pd.concat([one, other], ignore_index=True)
     found = design(both)
     assert list(found.factors) == ["param.baseline"]
@@ -126,26 +130,26 @@ def test_the_environment_is_a_task_and_what_it_decides_is_no_factor() -> None:
     assert lacking.missing_cells.to_dict("records") == [{"environment": "Acrobot-v1", "param.baseline": "none"}]
 
 
-def test_an_environment_by_another_options_name_is_no_other_value_of_a_factor() -> None:
-    runs = frame([{"lr": 1}, {"lr": 2}]).assign(**{"param.env": ["cartpole", "cartpole", "gym", "gym"]})
+def test_the_environments_option_is_no_factor() -> None:
+    runs = cell_runs([{"lr": 1}, {"lr": 2}]).assign(**{"param.env": ["cartpole", "cartpole", "gym", "gym"]})
     assert list(design(runs).factors) == ["param.lr"]
 
 
-def test_a_default_of_each_option_is_no_factor_beside_it() -> None:
-    found = design(frame([{"optimizer": "sgd", "optimizer.lr": 0.1}, {"optimizer": "adam", "optimizer.lr": 0.001}]))
+def test_defaults_of_options_are_no_factor() -> None:
+    found = design(cell_runs([{"optimizer": "sgd", "optimizer.lr": 0.1}, {"optimizer": "adam", "optimizer.lr": 0.001}]))
     assert found.factors == {"param.optimizer": ("adam", "sgd")}
     assert (found.cells, found.is_full_factorial) == (2, True)
 
 
-def test_values_that_were_drawn_are_counted_and_not_listed() -> None:
-    found = design(frame([{"a": value, "b": value + 0.5, "c": -value} for value in range(30)], seeds=[0]))
+def test_cells_of_sampled_values_are_not_listed() -> None:
+    found = design(cell_runs([{"a": value, "b": value + 0.5, "c": -value} for value in range(30)], seeds=[0]))
     assert (found.cells, found.is_full_factorial) == (27_000, False)
     assert found.missing_cells.empty
 
 
-def test_missing_runs_are_those_that_others_have_of_the_environment() -> None:
-    one, other = frame([{"lr": 1}], seeds=[0, 1, 2]), frame([{"lr": 2}], seeds=[1, 7])
-    elsewhere = frame([{"lr": 1}], seeds=[9], env="Acrobot-v1")
+def test_missing_runs() -> None:
+    one, other = cell_runs([{"lr": 1}], seeds=[0, 1, 2]), cell_runs([{"lr": 2}], seeds=[1, 7])
+    elsewhere = cell_runs([{"lr": 1}], seeds=[9], env="Acrobot-v1")
     runs = pd.concat([one, other, elsewhere], ignore_index=True)
     assert missing_runs(runs).to_numpy().tolist() == [
         ["CartPole-v1", "lr=1", 7],
@@ -156,8 +160,8 @@ def test_missing_runs_are_those_that_others_have_of_the_environment() -> None:
 
 
 @pytest.mark.parametrize("status", ["FAILED", "RUNNING", "SCHEDULED"])
-def test_a_run_that_was_recorded_is_not_missing_but_pairs_with_none(status: str) -> None:
-    runs = frame(crossed(lr=[1, 2]))
+def test_a_run_without_a_score_is_not_missing(status: str) -> None:
+    runs = cell_runs(crossed(lr=[1, 2]))
     runs.loc[0, ["status", FINAL_RETURN]] = [status, math.nan]
     found: Design = design(runs)
     assert found.missing_runs.empty
@@ -165,6 +169,105 @@ def test_a_run_that_was_recorded_is_not_missing_but_pairs_with_none(status: str)
     assert found.configurations["n"].tolist() == [1, 2]
 
 
-def test_other_seeds_are_not_paired_even_if_as_many() -> None:
-    runs = pd.concat([frame([{"lr": 1}], seeds=[0, 1]), frame([{"lr": 2}], seeds=[1, 2])], ignore_index=True)
+def test_different_seeds_are_not_paired() -> None:
+    runs = pd.concat([cell_runs([{"lr": 1}], seeds=[0, 1]), cell_runs([{"lr": 2}], seeds=[1, 2])], ignore_index=True)
     assert not design(runs).is_paired
+
+
+ONE = [1.0]
+
+
+def values(runs: pd.DataFrame, factor: str) -> list[tuple[object, int]]:
+    return [(value, len(rows)) for value, rows in factor_levels(runs, factor)]
+
+
+def test_differing_parameters_are_factors() -> None:
+    runs = joined(
+        configuration([1.0, 2.0], baseline="a", optimizer__lr=0.1, network="mlp"),
+        configuration([1.0, 2.0], baseline="a", optimizer__lr=0.2, network="mlp"),
+        configuration(ONE, environment="Acrobot-v1", baseline="a", optimizer__lr=0.1, network="mlp"),
+    )
+    assert factors(runs) == ["optimizer.lr"]
+
+
+def test_parameters_of_one_option_as_factors() -> None:
+    none = configuration(ONE, baseline="none")
+    one = configuration(ONE, baseline="value", baseline__lr=0.1)
+    two = configuration(ONE, baseline="value", baseline__lr=0.2)
+    assert factors(joined(none, one)) == ["baseline"]
+    assert factors(joined(none, one, two)) == ["baseline", "baseline.lr"]
+    assert values(joined(none, one, two), "baseline.lr") == [(0.1, 1), (0.2, 1)]
+
+
+def test_option_defaults_are_no_factor() -> None:
+    sgd = configuration(ONE, optimizer="sgd", optimizer__lr=0.01)
+    adam = configuration(ONE, optimizer="adam", optimizer__lr=0.001)
+    assert factors(joined(sgd, adam)) == ["optimizer"]
+    more = configuration(ONE, optimizer="adam", optimizer__lr=0.003)
+    assert factors(joined(sgd, adam, more)) == ["optimizer", "optimizer.lr"]
+    assert [value for value, _ in factor_levels(joined(sgd, adam, more), "optimizer.lr")] == [0.001, 0.003, 0.01]
+
+
+def test_null_is_a_level() -> None:
+    runs = joined(configuration(ONE, algorithm__max_grad_norm=0.5), configuration(ONE, algorithm="reinforce"))
+    runs["param.algorithm"] = "reinforce"
+    assert factors(runs) == ["algorithm.max_grad_norm"]
+    assert values(runs, "algorithm.max_grad_norm") == [(0.5, 1), ("null", 1)]
+
+
+@pytest.mark.parametrize(
+    ("given", "ordered"),
+    [
+        ([10, 9, 100], [9, 10, 100]),
+        ([1e-2, 3e-4, 1e-3], [3e-4, 1e-3, 1e-2]),
+        (["[64, 64]", "[8]", "[16]"], ["[8]", "[16]", "[64, 64]"]),
+        ([True, False], [False, True]),
+    ],
+)
+def test_levels_are_sorted(given: list[object], ordered: list[object]) -> None:
+    runs = joined(*(configuration(ONE, network__x=value) for value in given))
+    assert [value for value, _ in values(runs, "network.x")] == ordered
+
+
+def test_options_come_before_their_parameters() -> None:
+    runs = joined(*(configuration(ONE, a__b=b, c=c, z=0) for b in (1, 2) for c in (1, 2)))
+    assert factors(runs) == ["c", "a.b"]
+
+
+def test_environment_settings_are_no_factor() -> None:
+    runs = joined(
+        *(configuration(ONE, environment=env, env=env, budget=size) for env, size in (("A-v1", 1), ("B-v1", 2)))
+    )
+    assert factors(runs) == []
+
+
+def test_environment_parameters_can_be_factors() -> None:
+    runs = joined(configuration(ONE, env="cartpole", env__num_envs=4), configuration(ONE, env="gym", env__num_envs=8))
+    assert factors(runs) == ["env.num_envs"], "only it distinguishes both"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([2, 0.5], [2.0, 0.5]), (["1", "2"], [1.0, 2.0]), ([True, False], None), ([1, "null"], None), (["a"], None)],
+)
+def test_numeric_values(values: list[object], expected: list[float] | None) -> None:
+    found = numeric(pd.Series(values, dtype=object))
+    assert (found is None) if expected is None else (found is not None and found.tolist() == expected)
+
+
+def test_parameter_texts_are_as_in_a_command() -> None:
+    runs = joined(configuration(ONE, baseline="none", optimizer__lr=0.1), configuration(ONE, baseline="value"))
+    runs["param.network.bias"] = pd.array([True, pd.NA], dtype="boolean")
+    assert parameter_texts(runs, ["baseline", "network.bias"]).tolist() == [
+        "baseline=none network.bias=true",
+        "baseline=value network.bias=null",
+    ]
+    assert parameter_texts(runs, []).tolist() == ["", ""]
+
+
+def test_unknown_parameter_suggests_the_nearest() -> None:
+    runs = configuration(ONE, baseline="none", optimizer__lr=0.1)
+    with pytest.raises(UserError, match=r"unknown parameter 'optimiser.lr'. Did you mean optimizer.lr"):
+        parameter_texts(runs, ["optimiser.lr"])
+    with pytest.raises(UserError, match="unknown parameter 'seed'"):
+        parameter_texts(runs, ["seed"])

@@ -1,4 +1,4 @@
-"""Every YAML composes, is typed and builds; it names exactly what its class takes; and each key is explained."""
+"""Config files: they can be composed and assembled, their keys match the classes, and each key has a comment."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ import yaml
 import tests.probes  # noqa: F401 - registers the probes
 from pgexp.execution.assembly import assemble
 from pgexp.schema.config import Batch, Budget, Env, Evaluation, Tracking
-from pgexp.schema.parse import HANDED_IN, HANDED_TO_NESTED
+from pgexp.schema.parse import SUPPLIED, SUPPLIED_TO_NESTED
 from tests.conftest import CONF, Compose
 from tests.tiers import tiered
 
@@ -25,9 +25,9 @@ ENVIRONMENTS = {
     f"env/{name}" for name in ("blackjack", "cartpole", "hopper", "lunarlander", "pendulum", "pong", "short_corridor")
 }
 SECTIONS = {"env": Env, "evaluation": Evaluation, "tracking": Tracking}
-# What stands in an option's YAML and is read apart from its class.
+# Keys in an option's YAML that are not constructor arguments.
 APART = {"algorithm": {"batch"}}
-# What an option is chosen with, where CartPole does not suit it.
+# Further overrides of options that do not fit CartPole.
 FITTING = {
     "head/multi_categorical": ("env.id=pgexp-probe/Dials-v0",),
     "head/bernoulli": ("env.id=pgexp-probe/Switches-v0",),
@@ -40,14 +40,14 @@ FITTING = {
 
 
 def is_fast(name: str) -> bool:
-    """Whether the fast tier builds an option: of environments, optimizers and schedules it builds a few."""
+    """Whether the fast tier assembles an option. It includes some environments, optimizers and schedules."""
     group = name.partition("/")[0]
     usual = ("optimizer/adam", "schedule/linear", *ENVIRONMENTS)
     return group not in ("env", "optimizer", "schedule") or name in usual
 
 
 def read(name: str) -> dict[str, Any]:
-    """Return a file's keys, those of the file that it is based on among them."""
+    """Return a file's keys, including those of its base file."""
     own = yaml.safe_load(FILES[name].read_text()) or {}
     based_on = [base for base in own.pop("defaults", []) if isinstance(base, str) and base != "_self_"]
     for base in based_on if "/" in name else ():
@@ -56,7 +56,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def targets(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield an option's classes, nested ones included, each with its group and its keys."""
+    """Yield the group and the keys of an option and of its nested options."""
     group, keys = name.partition("/")[0], read(name)
     while "_target_" in keys:
         yield group, keys
@@ -71,36 +71,36 @@ def test_each_group_has_its_options() -> None:
 
 
 @pytest.mark.parametrize("name", tiered(OPTIONS, is_fast))
-def test_an_option_composes_is_typed_and_builds(configured: Compose, name: str) -> None:
+def test_options_can_be_assembled(configured: Compose, name: str) -> None:
     group, _, option = name.partition("/")
     config = configured(f"{group}={option}", *FITTING.get(name, ()))
     assert config.choices[group] == option
     run = assemble(config)
-    student = run.learner.student
+    state = run.trainer.state
     built = {
         "network": type(run.policy.network),
         "head": type(run.policy.head),
-        "schedule": type(run.learner.schedule),
-        "optimizer": type(student.optimizer),
-        "baseline": type(student.baseline),
-        "algorithm": type(run.learner.algorithm),
+        "schedule": type(run.trainer.schedule),
+        "optimizer": type(state.optimizer),
+        "baseline": type(state.baseline),
+        "algorithm": type(run.trainer.algorithm),
     }
     if group in built:
         assert built[group].__name__ == read(name)["_target_"].rpartition(".")[2]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_an_experiment_composes_is_typed_and_builds(configured: Compose, name: str) -> None:
+def test_experiments_can_be_assembled(configured: Compose, name: str) -> None:
     config = configured(f"experiment={name.partition('/')[2]}", "evaluation.video=false")
-    assert assemble(config).learner.progress == 0
+    assert assemble(config).trainer.progress == 0
 
 
 @pytest.mark.parametrize("name", [name for name in OPTIONS if "_target_" in read(name)])
-def test_an_options_keys_are_its_constructors_parameters(name: str) -> None:
+def test_keys_of_options_are_constructor_parameters(name: str) -> None:
     for group, keys in targets(name):
         target = keys["_target_"]
         module, _, class_name = target.rpartition(".")
-        handed = HANDED_IN.get(group, HANDED_TO_NESTED)
+        handed = SUPPLIED.get(group, SUPPLIED_TO_NESTED)
         taken = set(inspect.signature(getattr(import_module(module), class_name)).parameters) - handed
         named = set(keys) - {"_target_"} - APART.get(group, set())
         assert named <= taken
@@ -108,54 +108,54 @@ def test_an_options_keys_are_its_constructors_parameters(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in OPTIONS if name.partition("/")[0] in SECTIONS])
-def test_a_sections_keys_are_its_fields(name: str) -> None:
+def test_keys_of_sections_are_fields(name: str) -> None:
     group = name.partition("/")[0]
     assert set(read("config").get(group, {})) | set(read(name)) == {field.name for field in fields(SECTIONS[group])}
 
 
 @pytest.mark.parametrize("name", [name for name in OPTIONS if name.startswith("env/")])
-def test_an_environment_names_its_id_and_only_what_differs_from_every_environments(name: str) -> None:
+def test_environments_set_only_what_differs(name: str) -> None:
     every, own = read("config")["env"], read(name)
     assert isinstance(own.pop("id"), str)
     assert all(every[key] != value for key, value in own.items())
 
 
-def test_a_users_environment_needs_an_id_alone(configured: Compose) -> None:
+def test_user_environment_needs_only_an_id(configured: Compose) -> None:
     assert configured("env=cartpole").env == Env(id="CartPole-v1")
 
 
 @pytest.mark.parametrize("name", [name for name in OPTIONS if "wrappers" in read(name)])
-def test_a_wrappers_keys_are_its_constructors_parameters(name: str) -> None:
+def test_keys_of_wrappers_are_constructor_parameters(name: str) -> None:
     for wrapper in read(name)["wrappers"]:
         module, _, class_name = wrapper.pop("_target_").rpartition(".")
         taken = set(inspect.signature(getattr(import_module(module), class_name)).parameters) - {"env"}
         assert set(wrapper) == taken
 
 
-def test_the_pairs_of_which_one_is_set_name_both() -> None:
+def test_exclusive_keys_are_both_listed() -> None:
     assert set(read("config")["budget"]) == {field.name for field in fields(Budget)}
     assert set(read("algorithm/reinforce")["batch"]) == {field.name for field in fields(Batch)}
 
 
 @pytest.mark.parametrize("name", [name for name in OPTIONS if name.startswith("optimizer/")])
-def test_every_optimizer_has_a_rate(name: str) -> None:
+def test_every_optimizer_has_a_learning_rate(name: str) -> None:
     assert "lr" in read(name)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_begins_by_saying_what_it_is(name: str) -> None:
+def test_files_begin_with_a_comment(name: str) -> None:
     lines = [line for line in FILES[name].read_text().splitlines() if not line.startswith("# @package")]
     assert lines[0].startswith("# ")
     assert len(lines[0]) > len("# a few words")
 
 
 @pytest.mark.parametrize("name", ["config", *OPTIONS])
-def test_each_key_is_explained_where_it_stands(name: str) -> None:
+def test_each_key_has_a_comment(name: str) -> None:
     assert unexplained(FILES[name]) == []
 
 
 def unexplained(path: Path) -> list[str]:
-    """Return the keys' lines without a comment; left aside are the class's own and what is Hydra's."""
+    """Return the lines of keys without a comment, except those of classes and of Hydra."""
     lines = path.read_text().partition("\nhydra:")[0].splitlines()
     keys = [
         line for line in lines if line.strip() and not line.lstrip().startswith(("#", "- ", "_target_:", "defaults:"))
@@ -163,7 +163,7 @@ def unexplained(path: Path) -> list[str]:
     return [line for line in keys if "  # " not in line]
 
 
-def test_an_unexplained_key_would_be_found(tmp_path: Path) -> None:
+def test_missing_comment_is_detected(tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text("# Mine.\n_target_: a.B\nlr: 1.0  # a rate\nnested:\n  gain: 2.0\n")
     assert unexplained(path) == ["nested:", "  gain: 2.0"]

@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 from pgexp.envs.bank import Bank, GymnasiumBank
-from pgexp.envs.compiled.arguments import DynamicsBank
-from pgexp.envs.compiled.dynamics import Dynamics
-from pgexp.envs.compiled.gymnasium_env import DynamicsEnv
-from pgexp.envs.compiled.registry import dynamics_class
+from pgexp.envs.compiled import dynamics_class
+from pgexp.envs.compiled.bank import DynamicsBank
+from pgexp.envs.compiled.dynamics import Dynamics, DynamicsEnv
 from pgexp.envs.spaces import Spaces
 from pgexp.envs.spec import inspect
 from pgexp.kernels import acting
 from pgexp.kernels.acting import RowArguments
-from tests.playing import play, push
+from tests.bank_episodes import play, push
 from tests.probes import Diary, diary_observation, fail
 from tests.user_parts import Dials
 
@@ -70,7 +69,7 @@ class TestBothBanks:
             bank.start(row, [seed])
             assert [bool(bank.step(row, np.ones((1, 1))).truncated[0]) for _ in range(3)] == [False] * 3
 
-    def test_an_episode_may_terminate_and_be_truncated_at_the_same_step(self, bank_of: Made) -> None:
+    def test_an_episode_may_end_and_be_truncated_at_one_step(self, bank_of: Made) -> None:
         (episode,) = play(bank_of("CartPole-v1", 1, None), [3], push)
         length = len(episode) - 1
         assert episode[-1][2:] == (True, False)
@@ -146,11 +145,11 @@ class Watched(Diary):
 class WatchedBank:
     """A bank of watched environments, of which the second one fails at a moment."""
 
-    def __init__(self, deed: str = "ValueError", moment: str = "", afresh: bool = False) -> None:
+    def __init__(self, deed: str = "ValueError", moment: str = "", recreate: bool = False) -> None:
         self.made: list[Watched] = []
         self._deed, self._moment = deed, moment
         spaces = Spaces(gym.spaces.Box(-np.inf, np.inf, (3,), np.float32), gym.spaces.Discrete(4))
-        self.bank = GymnasiumBank(self._make, spaces, afresh)
+        self.bank = GymnasiumBank(self._make, spaces, recreate)
 
     def _make(self) -> Watched:
         second = len(self.made) == 1
@@ -162,7 +161,7 @@ class WatchedBank:
 class TestErrors:
     @pytest.mark.parametrize("deed", ["ValueError", "EOFError", "KeyboardInterrupt"])
     @pytest.mark.parametrize("moment", ["make", "reset", "step"])
-    def test_an_exception_is_raised_as_it_is_and_all_can_be_closed(self, deed: str, moment: str) -> None:
+    def test_an_exception_is_raised_unchanged_and_all_can_be_closed(self, deed: str, moment: str) -> None:
         watched = WatchedBank(deed, moment)
         error = {"ValueError": ValueError, "EOFError": EOFError, "KeyboardInterrupt": KeyboardInterrupt}[deed]
         if moment == "step":
@@ -175,7 +174,7 @@ class TestErrors:
     @pytest.mark.parametrize("moment", ["reset", "step"])
     def test_an_environment_that_exits_is_an_error(self, moment: str) -> None:
         watched = WatchedBank("SystemExit", moment)
-        text = r"the environment tries to end the program: SystemExit\('the motor is stuck'\)"
+        text = r"the environment tried to exit the program: SystemExit\('the motor is stuck'\)"
         if moment == "step":
             watched.bank.start(ROWS, SEEDS)
         with pytest.raises(RuntimeError, match=text):
@@ -189,12 +188,12 @@ class TestErrors:
         assert [env.closed for env in watched.made] == [True] * 3
 
 
-@pytest.mark.parametrize(("afresh", "made"), [(False, 3), (True, 5)])
-def test_an_environment_is_made_once_per_row_or_for_each_episode(afresh: bool, made: int) -> None:
-    watched = WatchedBank(afresh=afresh)
+@pytest.mark.parametrize(("recreate", "made"), [(False, 3), (True, 5)])
+def test_an_environment_is_made_once_per_row_or_for_each_episode(recreate: bool, made: int) -> None:
+    watched = WatchedBank(recreate=recreate)
     watched.bank.start(ROWS, SEEDS)
     found = watched.bank.start(ROWS[:2], [70, 80])
     assert found.observations.tolist() == [diary_observation(70, 0), diary_observation(80, 0)]
     assert len(watched.made) == made
-    assert [env.closed for env in watched.made] == ([True] * 2 + [False] * 3 if afresh else [False] * 3)
+    assert [env.closed for env in watched.made] == ([True] * 2 + [False] * 3 if recreate else [False] * 3)
     watched.bank.close()

@@ -11,9 +11,9 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 from numba import njit
 
+from pgexp.envs.compiled import DYNAMICS, dynamics_class
 from pgexp.envs.compiled.acrobot import single_cos_sin
 from pgexp.envs.compiled.dynamics import CONTINUES, TERMINATED, Dynamics, addresses, check, kernels
-from pgexp.envs.compiled.registry import DYNAMICS, dynamics_class
 from pgexp.envs.compiled.short_corridor import ShortCorridor
 from pgexp.kernels.compilation import from_address
 from pgexp.kernels.random import seed_generator
@@ -149,7 +149,7 @@ def test_spaces_and_limits_are_gymnasiums(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Pendulum-v1", "MountainCarContinuous-v0"])
-def test_an_action_that_is_not_a_number_gives_a_reward_that_is_not(name: str) -> None:
+def test_a_nan_action_gives_a_nan_reward(name: str) -> None:
     row = Row(dynamics_class(name)())
     row.start(1)
     row.act(np.nan)
@@ -236,10 +236,10 @@ def test_the_short_corridors_best_policy_has_the_books_value() -> None:
     assert abs(np.mean(lengths) - (6 + 4 * 2**0.5)) < 5 * error
 
 
-def test_the_registry_imports_what_is_asked_for() -> None:
+def test_dynamics_are_imported_on_first_use() -> None:
     program = """
 import sys
-from pgexp.envs.compiled.registry import DYNAMICS, dynamics_class
+from pgexp.envs.compiled import DYNAMICS, dynamics_class
 assert "CartPole-v1" in DYNAMICS and "LunarLander-v3" not in DYNAMICS
 assert "numba" not in sys.modules and "gymnasium" not in sys.modules
 dynamics_class("CartPole-v1")

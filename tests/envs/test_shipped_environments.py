@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from pgexp.envs.bank import Bank, Transition
+from pgexp.envs.gymnasium_envs import Wrap
 from pgexp.envs.spec import EnvSpec, inspect
-from pgexp.envs.wrappers import Wrap
 from pgexp.functional.arrays import Floats
 from pgexp.functional.spaces import ActionSpace
 from pgexp.schema.streams import generator
@@ -81,7 +81,7 @@ def test_an_environment_is_made_and_stepped(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_episode_depends_on_its_seed_and_not_on_episodes_before(name: str) -> None:
+def test_an_episode_depends_on_its_seed_only(name: str) -> None:
     spec = shipped(name)
     used = spec.bank(1)
     first = episode(used, spec.action_space, 1)

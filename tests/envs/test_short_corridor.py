@@ -7,8 +7,8 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from pgexp.envs.spec import inspect
+from tests.bank_episodes import play
 from tests.exactness.problems import corridor
-from tests.playing import play
 
 
 @pytest.mark.parametrize("actions", list(itertools.product([0, 1], repeat=3)))

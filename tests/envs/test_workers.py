@@ -12,12 +12,11 @@ import psutil
 import pytest
 
 import tests.probes  # noqa: F401 - registers the probes
-from pgexp.envs import worker
+from pgexp.envs import workers
 from pgexp.envs.spec import EnvSpec, inspect, inspect_dynamics
-from pgexp.envs.worker import WorkerEndedError
-from pgexp.envs.workers import WorkerBank
-from tests.building import Build, Unbuildable
-from tests.playing import Act, along, force, play, tumble
+from pgexp.envs.workers import WorkerBank, WorkerEndedError
+from tests.bank_builders import Build, Unbuildable
+from tests.bank_episodes import Act, along, force, play, tumble
 from tests.streams import episode_seed
 from tests.user_parts import Dials
 
@@ -34,7 +33,7 @@ def column(*actions: int) -> np.ndarray:
 
 def children() -> list[psutil.Process]:
     """Return the workers among this process's children."""
-    return [child for child in psutil.Process().children(recursive=True) if worker.__name__ in child.cmdline()]
+    return [child for child in psutil.Process().children(recursive=True) if workers.__name__ in child.cmdline()]
 
 
 def probe(name: str, **kwargs: Any) -> EnvSpec:
@@ -91,7 +90,7 @@ def test_masks_are_passed_on() -> None:
     assert found[0][2] == [10.0, 20.0]
 
 
-def test_there_are_as_many_workers_as_cores_and_at_most_one_per_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     for count, expected in ((1, 1), (5, 3)):
         bank = inspect("CartPole-v1", vectorization="async").bank(count)
@@ -117,7 +116,7 @@ def test_each_worker_has_its_share_of_the_rows() -> None:
         ("ValueError", ValueError, "the motor is stuck"),
         pytest.param("EOFError", EOFError, "the motor is stuck", marks=pytest.mark.slow),
         ("StubbornError", RuntimeError, "StubbornError: the motor is stuck"),
-        ("SystemExit", RuntimeError, "the environment tries to end the program: SystemExit('the motor is stuck')"),
+        ("SystemExit", RuntimeError, "the environment tried to exit the program: SystemExit('the motor is stuck')"),
         ("exit", WorkerEndedError, "a worker process of the environments ended with code 3"),
     ],
 )
@@ -163,7 +162,7 @@ def test_episodes_continue_in_a_new_process_if_one_was_killed(number: int) -> No
     assert children() == []
 
 
-def test_a_worker_killed_between_episodes_is_replaced_when_they_start() -> None:
+def test_a_worker_killed_between_episodes_is_replaced() -> None:
     spec = probe("Diary", longest=99)
     here, there = Build(spec)(), spread(spec, 1)
     for bank in (here, there):
@@ -174,7 +173,7 @@ def test_a_worker_killed_between_episodes_is_replaced_when_they_start() -> None:
     there.close()
 
 
-def test_an_environment_that_does_not_repeat_itself_in_a_new_process_is_an_error() -> None:
+def test_an_environment_must_repeat_itself_in_a_new_process() -> None:
     """It shows how many episodes its process has begun: 3 and 2 at first, and 1 and 2 in the new one."""
     bank, rows = spread(probe("Unrepeatable"), 1), np.arange(2)
     bank.start(rows, [1, 2])
@@ -185,7 +184,7 @@ def test_an_environment_that_does_not_repeat_itself_in_a_new_process_is_an_error
     assert children() == []
 
 
-def test_an_episode_that_has_ended_is_not_played_again_in_a_new_process() -> None:
+def test_an_ended_episode_is_not_replayed_in_a_new_process() -> None:
     bank, rows = spread(inspect("tests.probes:pgexp-probe/Unrepeatable-v0", 1), 1), np.arange(2)
     for row in (rows, rows[:1]):
         bank.start(row, [1] * len(row))
@@ -214,7 +213,7 @@ def test_a_step_that_does_not_return_can_be_interrupted(monkeypatch: pytest.Monk
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(worker, "_PATIENCE", 0.1)
+    monkeypatch.setattr(workers, "_SECONDS_TO_EXIT", 0.1)
     before = signal.signal(signal.SIGALRM, interrupt)
     bank = spread(probe("Failing", when=8, deed="hang"), 1)
     bank.start(np.arange(1), [8])
@@ -245,6 +244,6 @@ sys.stdin.read()
 
 
 def test_a_worker_loads_neither_torch_nor_mlflow() -> None:
-    code = "import sys, pgexp.envs.worker; print(*{'torch', 'mlflow', 'pandas', 'hydra'} & set(sys.modules))"
+    code = "import sys, pgexp.envs.workers; print(*{'torch', 'mlflow', 'pandas', 'hydra'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.split() == []

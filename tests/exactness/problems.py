@@ -1,6 +1,6 @@
-"""Problems whose gradient of the expected return is known, and a simulator of their episodes that knows no pgexp.
+"""Problems with known gradients of the expected return, and a simulator of their episodes without pgexp.
 
-A policy's parameters are one vector, [P], and its scores are written out. The exact gradient is the derivative of a
+A policy's parameters are one vector, [P]; its scores have explicit formulas. The exact gradient is the derivative of a
 closed form of the expected return by a complex step (Squire & Trapp 1998), without the policy gradient theorem.
 """
 
@@ -16,7 +16,7 @@ _STEP = 1e-30
 
 
 class Problem(ABC):
-    """An environment with a policy. States, observations and actions stand in arrays, one row an episode."""
+    """An environment with a policy. States, observations and actions are arrays with one row per episode."""
 
     theta: Array  # [P]
     observations: int
@@ -32,15 +32,15 @@ class Problem(ABC):
 
     @abstractmethod
     def observe(self, state: Array) -> Array:
-        """Return what the policy sees, [n, O]."""
+        """Return the observations, [n, O]."""
 
     @abstractmethod
     def act(self, observation: Array, chance: np.random.Generator | None) -> Array:
-        """Return an action each, drawn, or without chance the most probable one."""
+        """Return one action per row: sampled, or greedy if `chance` is None."""
 
     @abstractmethod
     def step(self, state: Array, action: Array, time: int, chance: np.random.Generator) -> tuple[Array, Array, Array]:
-        """Return the next states, the rewards, and who has ended."""
+        """Return the next states, the rewards, and whether the episodes ended."""
 
     @abstractmethod
     def scores(self, observation: Array, action: Array) -> Array:
@@ -58,7 +58,7 @@ class Tabular(Problem):
 
     theta: Array  # [V (A - 1)]
     first: Array  # [N], the probabilities of the first state
-    moves: Array  # [N, A, N], the probabilities of the next; what they lack of 1 ends the episode
+    moves: Array  # [N, A, N], the probabilities of the next state; the remaining probability ends the episode
     rewards: Array  # [N, A], their means
     seen: Array  # [N], which of V observations each state gives
     noise: float = 0.0  # the rewards' deviation
@@ -106,9 +106,9 @@ class Tabular(Problem):
 
 @dataclass(frozen=True)
 class LinearQuadratic(Problem):
-    """``x' = a x + b u + noise`` at the cost ``q x^2 + r u^2`` for so many steps, and u normal about k x.
+    """``x' = a x + b u + noise`` with the cost ``q x^2 + r u^2`` over `steps` steps.
 
-    theta is k and the logarithm of u's deviation.
+    u is normal with mean k x; theta is k and the logarithm of u's standard deviation.
     """
 
     theta: Array
@@ -122,7 +122,7 @@ class LinearQuadratic(Problem):
     greedy_ends: bool = True
 
     def expected_return(self, theta: Array, gamma: float) -> Any:
-        """Return ``-sum_t gamma^t (q E x_t^2 + r (k^2 E x_t^2 + sigma^2))``, with x_0 standard normal about 1."""
+        """Return ``-sum_t gamma^t (q E x_t^2 + r (k^2 E x_t^2 + sigma^2))``, with x_0 normal with mean 1."""
         k, variance = theta[0], np.exp(2 * theta[1])
         square, total = 2.0 + 0 * k, 0.0 * k
         for time in range(self.steps):
@@ -162,23 +162,23 @@ class Played:
 
 
 def play(problem: Problem, count: int, seed: int, greedy: bool = False) -> Played:
-    """Play so many episodes. What chance does to an episode's environment at a time is the same, greedy or not."""
+    """Play `count` episodes. Random events of the environments are equal for greedy and sampled actions."""
     chance, own = (np.random.default_rng([seed, stream]) for stream in range(2))
     state, live = problem.start(count, chance), np.arange(count)
-    told: list[Sequence[Array]] = []
+    recorded: list[Sequence[Array]] = []
     while len(live):
         observation = problem.observe(state)
         action = problem.act(observation, None if greedy else own)
-        following, reward, ended = problem.step(state, action, len(told), chance)
-        told.append([part[live] for part in (np.arange(count), observation, action, reward)])
+        following, reward, ended = problem.step(state, action, len(recorded), chance)
+        recorded.append([part[live] for part in (np.arange(count), observation, action, reward)])
         state, live = following, live[~ended[live]]
-    episode, *parts = (np.concatenate(part) for part in zip(*told, strict=True))
+    episode, *parts = (np.concatenate(part) for part in zip(*recorded, strict=True))
     order = np.argsort(episode, kind="stable")
     return Played(*(part[order] for part in parts), lengths=np.bincount(episode, minlength=count))
 
 
 def three_states() -> Tabular:
-    """Three states with random moves, of which each may end the episode."""
+    """Three states with random transitions, each of which may end the episode."""
     moves = [
         [[0.2, 0.4, 0.1], [0.1, 0.2, 0.5]],
         [[0.3, 0.1, 0.2], [0.0, 0.5, 0.4]],
@@ -195,9 +195,9 @@ def three_states() -> Tabular:
 
 
 def corridor(right: float) -> Tabular:
-    """The short corridor with switched actions (Sutton & Barto 2018, example 13.1), going right with that probability.
+    """The short corridor (Sutton & Barto 2018, example 13.1) with this probability of moving right.
 
-    A policy without chance goes round in it for ever.
+    Greedy episodes never end.
     """
     moves = np.zeros((3, 2, 3))
     moves[0, 0, 1] = moves[0, 1, 0] = 1  # action 0 is right

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from pgexp.algorithms.advantages import AdvantageEstimator
 from pgexp.baselines.baseline import Baseline
 from pgexp.baselines.constant import Constant
 from pgexp.baselines.ema import ExponentialMovingAverage
@@ -29,8 +30,7 @@ from pgexp.baselines.per_step_mean import PerStepMean
 from pgexp.baselines.recency_weighted import RecencyWeightedAverage
 from pgexp.baselines.running_mean import RunningMean
 from pgexp.baselines.value import ValueNetwork
-from pgexp.learning.estimator import Estimator
-from pgexp.networks.linear import Linear
+from pgexp.networks.feedforward import Linear
 from tests.episodes import estimator
 from tests.exactness.problems import Problem, bandit, corridor, regulator, three_states
 from tests.exactness.trials import TESTS, Trial, bound, distance
@@ -49,7 +49,7 @@ TRIALS = {
     "regulator": trial_of(regulator(), size=2),
     "bandit": trial_of(bandit(), size=5),
 }
-# Eighty thousand episodes each: errors of the credit are smaller than those of baselines.
+# Eighty thousand episodes each: errors of the returns are smaller than those of baselines.
 LARGE = {name: trial_of(TRIALS[name].problem, size=20) for name in ("mdp", "regulator", "bandit")}
 DISCOUNT = {"mdp": 0.8, "corridor": 0.8, "regulator": 0.5}
 
@@ -59,7 +59,7 @@ def value_network(trial: Trial, gamma: float) -> ValueNetwork:
         return Linear(inputs, outputs, bias=True, initialization="zeros", gain=1.0)
 
     inputs = trial.problem.observations
-    return ValueNetwork(inputs, (inputs,), seed=0, dtype=torch.float64, network=linear, lr=0.01, fit_steps=1)
+    return ValueNetwork(inputs, (inputs,), seed=0, dtype=torch.float64, network=linear, lr=0.01, value_updates=1)
 
 
 Make = Callable[[Trial, float], Baseline]
@@ -103,7 +103,7 @@ class Case:
         return (LARGE if self.large else TRIALS)[self.problem]
 
     @property
-    def how(self) -> Estimator:
+    def how(self) -> AdvantageEstimator:
         return estimator(**dict(self.changed))
 
     def distance(self, share: float = 1.0) -> float:
@@ -118,8 +118,8 @@ class Case:
 
     @property
     def makes_sense(self) -> bool:
-        """Whether the baseline supports the credit and the problem. A value network, which is slow, has one case."""
-        total = self.how.credit == "total_return"
+        """Whether the baseline supports the return type and the problem. A value network is slow and has one case."""
+        total = self.how.return_type == "total_return"
         if self.baseline == "greedy_rollout":
             return self.trial.problem.greedy_ends
         if self.baseline == "value":
@@ -131,15 +131,15 @@ def changed(**settings: Any) -> tuple[tuple[str, Any], ...]:
     return tuple(settings.items())
 
 
-TOTAL = changed(credit="total_return")
-PLAIN = [Case(*pair, credit) for *pair, credit in itertools.product(TRIALS, UNBIASED, [(), TOTAL])]
+TOTAL = changed(return_type="total_return")
+PLAIN = [Case(*pair, settings) for *pair, settings in itertools.product(TRIALS, UNBIASED, [(), TOTAL])]
 DISCOUNTED = [
     Case(problem, baseline, changed(gamma=gamma, discount_states=True))
     for (problem, gamma), baseline in itertools.product(DISCOUNT.items(), UNBIASED)
 ]
-TOTALS_DISCOUNTED = [Case("mdp", baseline, changed(gamma=0.8, credit="total_return")) for baseline in UNBIASED]
-LAMBDA = [Case("mdp", "running_mean", changed(credit="lambda_return", gae_lambda=1.0))]
-MANY = [Case(problem, "none", credit, large=True) for problem, credit in itertools.product(LARGE, [(), TOTAL])]
+TOTALS_DISCOUNTED = [Case("mdp", baseline, changed(gamma=0.8, return_type="total_return")) for baseline in UNBIASED]
+LAMBDA = [Case("mdp", "running_mean", changed(return_type="lambda_return", gae_lambda=1.0))]
+MANY = [Case(problem, "none", settings, large=True) for problem, settings in itertools.product(LARGE, [(), TOTAL])]
 AGREEING = [case for case in PLAIN + DISCOUNTED + TOTALS_DISCOUNTED + LAMBDA + MANY if case.makes_sense]
 
 ONE_STEP = [Case("bandit", "mean"), Case("bandit", "per_step_mean")]
@@ -149,8 +149,8 @@ DIVIDED = [Case(problem, "leave_one_out", changed(advantage_scale="std")) for pr
 DIVIDED += [Case(problem, "leave_one_out", changed(advantage_scale="episode_std")) for problem in DISCOUNT]
 DROPPED = [Case(problem, "linear", changed(gamma=gamma)) for problem, gamma in DISCOUNT.items()]
 BOOTSTRAPPED = [
-    Case("mdp", "constant", changed(credit="lambda_return", gae_lambda=0.5)),
-    Case("mdp", "constant", changed(credit="n_step_return", n_steps=1)),
+    Case("mdp", "constant", changed(return_type="lambda_return", gae_lambda=0.5)),
+    Case("mdp", "constant", changed(return_type="n_step_return", n_steps=1)),
 ]
 
 
@@ -179,16 +179,16 @@ def test_biased_estimates_do_not(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", marked(ONE_STEP + WHOLE, {"mean"}))
-def test_the_mean_of_total_returns_scales_the_gradient_by_1_minus_1_over_k(case: Case) -> None:
+def test_the_mean_return_scales_the_gradient_by_1_minus_1_over_k(case: Case) -> None:
     assert case.distance(share=1 - 1 / case.trial.size) < case.bound
 
 
-def test_with_equal_rewards_the_episodes_own_mean_halves_the_gradient() -> None:
+def test_the_episode_mean_halves_the_gradient_of_equal_rewards() -> None:
     case = Case("corridor", "episode_mean")
     assert case.distance(share=0.5) < case.bound
 
 
-def test_with_episodes_of_one_step_their_own_mean_gives_no_gradient() -> None:
+def test_the_episode_mean_of_one_step_gives_no_gradient() -> None:
     assert not TRIALS["bandit"].estimates(estimator(), EpisodeMean()).any()
 
 

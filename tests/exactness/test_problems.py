@@ -1,4 +1,4 @@
-"""The exact gradients that estimates are held to, held to textbooks and to differences themselves."""
+"""Exact gradients of the problems against textbooks and finite differences."""
 
 import itertools
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_a_tables_scores_are_the_slopes_of_log_softmax(problem: Tabular) -> None
 
 
 @pytest.mark.parametrize(("x", "u"), [(1.0, 0.5), (-2.0, 1.0), (0.3, -0.7)])
-def test_the_regulators_scores_are_the_slopes_of_the_normal_log_density(x: float, u: float) -> None:
+def test_the_regulators_scores_are_slopes_of_the_log_density(x: float, u: float) -> None:
     def log_prob(theta: Array) -> float:
         return float(norm.logpdf(u, theta[0] * x, np.exp(theta[1])))
 

@@ -6,11 +6,11 @@ from functools import cached_property
 import numpy as np
 from scipy.stats import chi2
 
+from pgexp.algorithms.advantages import AdvantageEstimator
 from pgexp.baselines.baseline import Baseline, Replay
 from pgexp.functional.batch import Batch
-from pgexp.functional.moments import Moments
 from pgexp.functional.returns import starts
-from pgexp.learning.estimator import Estimator
+from tests.episodes import estimate
 from tests.exactness.problems import Array, Played, Problem, play
 
 ERROR_RATE = 1e-6  # probability that any correct estimate is rejected
@@ -75,13 +75,13 @@ class Trial:
         played = play(self.problem, self.batches * self.size, SEED, greedy=True)
         return np.split(played.rewards, starts(played.lengths)[1:]), played.lengths
 
-    def estimates(self, how: Estimator, baseline: Baseline) -> Array:
+    def estimates(self, how: AdvantageEstimator, baseline: Baseline) -> Array:
         """Return the estimate from each batch, [batches, P]; the baseline is fitted to each batch after its use."""
-        past, weights = Moments.none(1), []
+        weights = []
         for batch in self.cut:
-            estimate = how.estimate(baseline, batch, past)
-            weights.append(estimate.weights / estimate.divisor)
-            baseline.update(batch, estimate.credit)
+            found = estimate(how, baseline, batch)
+            weights.append(found.weights / found.divisor)
+            baseline.update(batch, found.returns)
         begin = starts(self.played.lengths)[:: self.size]
         return np.add.reduceat(np.concatenate(weights)[:, None] * self.step_scores, begin)
 

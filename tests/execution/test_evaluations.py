@@ -1,10 +1,10 @@
-"""Evaluations of a run: at which steps, their rows, and their streams."""
+"""Evaluations during training and at its end: steps, rows and streams."""
 
 from itertools import accumulate
 
 import pytest
 
-from pgexp.learning.evaluator import Subject
+from pgexp.algorithms.evaluator import EvaluationKey
 from tests.conftest import Compose
 from tests.execution.conftest import Train, untimed
 from tests.streams import episode_seed
@@ -24,17 +24,13 @@ FINAL = "final/"
         ("null", []),
     ],
 )
-def test_a_run_is_evaluated_at_the_first_update_at_or_after_each_multiple(
-    clock: Compose, experiment: Train, every: str, steps: list[int]
-) -> None:
+def test_steps_of_the_evaluations(clock: Compose, experiment: Train, every: str, steps: list[int]) -> None:
     trained = experiment(clock(f"evaluation.every={every}")).run()
     assert trained.steps(EVALUATION) == steps
     assert trained.steps(FINAL) == [32]
 
 
-def test_an_update_that_passes_several_multiples_leaves_none_for_later_updates(
-    clock: Compose, experiment: Train
-) -> None:
+def test_an_update_may_pass_several_multiples(clock: Compose, experiment: Train) -> None:
     """An episode has 1 + seed % 7 steps, and a batch is episode n of environments 0 and 1."""
     lengths = [sum(1 + episode_seed(2, "env", i, n) % 7 for i in (0, 1)) for n in range(16)]
     ends = [end for end in accumulate(lengths) if end < 32 + lengths[-1]]
@@ -63,10 +59,10 @@ def test_an_evaluations_row_summarises_its_episodes(clock: Compose, experiment: 
     assert " of 5 episodes\n" in (trained.folder / "run.log").read_text()
 
 
-def test_the_final_evaluation_is_of_the_last_policy_on_its_own_streams(clock: Compose, experiment: Train) -> None:
+def test_the_final_evaluation_has_its_own_streams(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("env.id=CartPole-v1", "seed=5")).run()
-    outcome, run = trained.experiment.outcome, trained.assembled
-    again = run.evaluator.evaluate(run.parameters.views, Subject(5, "final"), 3, greedy=False)
+    outcome, run = trained.experiment.final_evaluation, trained.assembled
+    again = run.evaluator.evaluate(run.parameters.views, EvaluationKey(5, "final"), 3, greedy=False)
     assert outcome is not None
     assert outcome.returns.tolist() == again.returns.tolist()
     (row,) = trained.rows(FINAL)
@@ -76,15 +72,15 @@ def test_the_final_evaluation_is_of_the_last_policy_on_its_own_streams(clock: Co
     assert row.metrics["final/return_max"] == again.returns.max()
 
 
-def test_without_final_episodes_there_is_no_final_evaluation(clock: Compose, experiment: Train) -> None:
+def test_without_final_episodes(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("evaluation.final_episodes=0")).run()
     assert trained.steps() == [8, 16, 24, 32]
-    assert trained.experiment.outcome is None
+    assert trained.experiment.final_evaluation is None
     assert trained.end == ("FINISHED", "")
 
 
 def test_greedy_evaluations_take_the_most_probable_actions(clock: Compose, experiment: Train) -> None:
-    """The rate is so small that both actions stay equally probable, and all episodes of the clock are alike."""
+    """The learning rate is so small that both actions stay equally probable, and all episodes are equal."""
     short = ("evaluation.every=8", "evaluation.episodes=12", "optimizer.lr=1e-30", "budget.steps=8")
     deviation = {}
     for greedy in ("true", "false"):
@@ -110,9 +106,7 @@ def test_evaluating_changes_nothing_in_training(
         assert untimed(left.metrics) == untimed(right.metrics)
 
 
-def test_the_number_of_environments_changes_no_evaluation_of_compiled_networks(
-    configured: Compose, experiment: Train
-) -> None:
+def test_the_number_of_environments_changes_no_evaluation(configured: Compose, experiment: Train) -> None:
     short = ("network.widths=[8]", "baseline=mean", "budget.steps=300", "evaluation.every=100", "evaluation.episodes=5")
     one, many = (experiment(configured(*short, f"evaluation.num_envs={n}")).run() for n in (1, 16))
     assert [row.metrics for row in one.rows(EVALUATION)] == [row.metrics for row in many.rows(EVALUATION)]

@@ -1,8 +1,9 @@
-"""Records that experiments write: of runs that finish, are interrupted, diverge, or cannot write their record."""
+"""Records of runs that finish, are interrupted, diverge, or cannot write their record."""
 
 import errno
 import json
 import signal
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from pgexp.execution.checkpoints import Checkpoints, policy_of, read_state
-from pgexp.execution.journal import Journal
-from pgexp.learning.policy import Policy
-from pgexp.learning.state import State
+from pgexp.algorithms.policy import Policy
+from pgexp.algorithms.trainer import SavedState
+from pgexp.execution.run_writer import CheckpointWriter, RunWriter, read_checkpoint_policy, read_state
 from pgexp.schema.config import Option
 from pgexp.schema.identity import run_key
 from tests.conftest import Compose
 from tests.execution.conftest import Train, Trained
 from tests.streams import episode_seed
 
-NAN = "the environment gave a reward that is not finite (at step 0 of episode 1 in environment 0, each counted from 0)"
+NAN = "a reward that is not finite (at step 0 of episode 1 in environment 0"
 RESIDUAL = Option("tests.user_networks.Residual", {})
 
 
@@ -36,7 +36,7 @@ def log_of(trained: Trained) -> list[str]:
     return [line.partition("  ")[2] for line in (trained.folder / "run.log").read_text().splitlines()]
 
 
-def last_state(trained: Trained) -> State:
+def last_state(trained: Trained) -> SavedState:
     """Return the state from which the run would resume."""
     state = read_state(trained.folder, run_key(trained.assembled.config))
     assert state is not None
@@ -74,8 +74,7 @@ def test_a_finished_run_has_a_complete_record(clock: Compose, experiment: Train)
     trained = experiment(clock("seed=4")).run()
     assert trained.end == ("FINISHED", "")
     assert trained.is_complete
-    assert trained.experiment.outcome is not None
-    assert trained.experiment.steps == 32
+    assert trained.experiment.final_evaluation is not None
     log = log_of(trained)
     assert log[0] == "training tests.execution.own.mine:Clock-v0 with seed 4"
     assert log[-2].startswith("final at 32 steps: mean return ")
@@ -84,21 +83,21 @@ def test_a_finished_run_has_a_complete_record(clock: Compose, experiment: Train)
 
 
 @pytest.mark.parametrize("reason", [None, "the processor lacks AVX2 or FMA"])
-def test_the_log_says_if_bits_may_differ_on_this_machine(
+def test_the_log_warns_if_bits_may_differ(
     clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch, reason: str | None
 ) -> None:
-    monkeypatch.setattr("pgexp.execution.experiment.unclaimed", lambda: reason)
+    monkeypatch.setattr("pgexp.execution.experiment.nondeterminism_reason", lambda: reason)
     lines = [line for line in log_of(experiment(clock()).run()) if line.startswith("bits may differ")]
     assert lines == ([] if reason is None else [f"bits may differ from those of other machines: {reason}"])
 
 
-def test_an_action_without_bounds_is_described_without_bounds(clock: Compose, experiment: Train) -> None:
+def test_an_action_without_bounds(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("env.id=tests.execution.own.mine:Blind-v0")).run()
     kept = json.loads((trained.folder / "policy" / "policy.json").read_text())
     assert kept["action_space"] == {"kind": "box", "size": 4, "counts": [], "low": [None] * 4, "high": [None] * 4}
 
 
-def test_a_policy_is_written_with_everything_that_building_it_takes(clock: Compose, experiment: Train) -> None:
+def test_the_policy_description_is_complete(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock("dtype=float64")).run()
     assert json.loads((trained.folder / "policy" / "policy.json").read_text()) == {
         "action_space": {"kind": "discrete", "size": 1, "counts": [2], "low": [], "high": []},
@@ -116,7 +115,7 @@ def test_a_policy_is_written_with_everything_that_building_it_takes(clock: Compo
         },
         "head": {"_target_": "pgexp.networks.heads.automatic.AutomaticHead"},
         "network": {
-            "_target_": "pgexp.networks.linear.Linear",
+            "_target_": "pgexp.networks.feedforward.Linear",
             "bias": True,
             "gain": 1.0,
             "initialization": "zeros",
@@ -142,19 +141,19 @@ def test_a_budget_of_episodes(clock: Compose, experiment: Train) -> None:
     assert [row.progress for row in rows] == [0.4, 0.8, 1.0]
 
 
-def test_progress_is_shown_with_the_latest_mean_return(
-    clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pgexp.execution.experiment._SECONDS_BETWEEN_SHOWS", 0.0)
-    shown: list[tuple[float, float | None]] = []
+def test_each_update_is_yielded_with_its_progress(clock: Compose, experiment: Train) -> None:
     trained = experiment(clock())
-    trained.experiment.run(lambda share, rate, mean_return: shown.append((share, mean_return)))
-    returns = [row.metrics["train/return_mean"] for row in trained.rows("train")]
-    assert shown == list(zip([0.25, 0.5, 0.75, 1.0], returns, strict=True))
+    with trained.experiment:
+        updates = list(trained.experiment)
+    assert [update.steps for update in updates] == [8, 16, 24, 32]
+    assert [update.progress for update in updates] == [0.25, 0.5, 0.75, 1.0]
+    assert [update.return_mean for update in updates] == [
+        row.metrics["train/return_mean"] for row in trained.rows("train")
+    ]
 
 
 class TestInterrupts:
-    """Each batch is two episodes of four steps, so the run's episode 2 of an environment is in its third update."""
+    """A batch is one episode of four steps in each of two environments: episode 2 is in the third update."""
 
     def assert_stopped_in_the_third_update(self, trained: Trained, status: str, reason: str) -> None:
         assert trained.steps() == [8, 16]
@@ -162,20 +161,20 @@ class TestInterrupts:
         assert not trained.is_complete
         assert log_of(trained)[-1] == f"{status.lower()}: {reason}"
         assert pq.read_table(trained.folder / "metrics.parquet")["steps"].to_pylist() == [8, 16]
-        # It is unknown whether its parameters were stepped on already, so they are no policy of any moment.
+        # The parameters may be in the middle of an update, so they are no policy.
         assert not (trained.folder / "policy").exists()
         assert not (trained.folder / "checkpoint").exists()
 
-    def test_within_an_update_the_record_ends_before_it(self, clock: Compose, experiment: Train) -> None:
+    def test_within_an_update_it_leaves_that_update_out(self, clock: Compose, experiment: Train) -> None:
         trained = experiment(clock(*deed("interrupt", episode=2)))
         with pytest.raises(KeyboardInterrupt):
             trained.run()
         self.assert_stopped_in_the_third_update(trained, "KILLED", "interrupted")
 
-    def test_an_error_within_an_update_is_the_runs_failure(
+    def test_an_error_within_an_update_fails_the_run(
         self, clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The network has no kernel, so that the policy acts in torch: at the ninth time in the third update."""
+        """The network has no kernel, so the policy acts in torch: its ninth call is in the third update."""
         trained, act, calls = experiment(replace(clock(), network=RESIDUAL)), Policy.act, []
 
         def acting(*arguments: Any) -> Any:
@@ -190,20 +189,20 @@ class TestInterrupts:
         assert (trained.folder / "error.txt").read_text().endswith("RuntimeError: the stack is broken\n")
 
     @pytest.mark.parametrize("what", ["SIGINT", "SIGTERM"])
-    def test_the_first_one_waits_for_the_update_and_its_evaluation_and_writes_a_checkpoint(
+    def test_the_first_waits_for_the_update_and_its_evaluation(
         self, clock: Compose, experiment: Train, what: str
     ) -> None:
         trained = experiment(clock(*deed(what, episode=2), "evaluation.every=24"))
         with pytest.raises(KeyboardInterrupt):
             trained.run()
         assert trained.steps("train") == [8, 16, 24]
-        assert trained.steps("evaluation") == [24]  # after the checkpoint it would be missing
+        assert trained.steps("evaluation") == [24]  # a resumed run would not repeat it
         assert trained.end == ("KILLED", "interrupted")
         assert not trained.is_complete
         assert_state_is_now(trained, steps=24, episodes=6, updates=3)
         assert not (trained.folder / "policy").exists()
 
-    def test_a_second_one_does_not_wait_for_the_update(self, clock: Compose, experiment: Train) -> None:
+    def test_a_second_does_not_wait_for_the_update(self, clock: Compose, experiment: Train) -> None:
         trained = experiment(clock(*deed("SIGINT twice", episode=2)))
         with pytest.raises(KeyboardInterrupt):
             trained.run()
@@ -218,12 +217,8 @@ class TestInterrupts:
         experiment(clock()).run()
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
-    def test_a_dismissed_run_stops_at_the_next_update_with_a_checkpoint(
-        self, clock: Compose, experiment: Train
-    ) -> None:
-        trained = experiment(clock())
-        with pytest.raises(KeyboardInterrupt):
-            trained.experiment.run(lambda share, rate, mean_return: None, lambda: trained.experiment.steps >= 16)
+    def test_leaving_the_loop_writes_a_checkpoint(self, clock: Compose, experiment: Train) -> None:
+        trained = experiment(clock()).run(updates=2)
         assert trained.steps() == [8, 16]
         assert trained.end == ("KILLED", "interrupted")
         assert_state_is_now(trained, steps=16, episodes=4, updates=2)
@@ -234,25 +229,25 @@ class TestCheckpoints:
         assert_state_is_now(experiment(clock()).run(), steps=32, episodes=8, updates=4)
 
     @pytest.mark.parametrize(("seconds", "number"), [("0", 4), ("null", 0), ("1000", 0)])
-    def test_they_are_written_as_often_as_the_config_says(
+    def test_their_interval(
         self, clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch, seconds: str, number: int
     ) -> None:
         kept: list[int] = []
-        keep = Checkpoints.keep_last
+        write = CheckpointWriter.write_last
 
-        def noting(self: Checkpoints, state: State) -> None:
+        def noting(self: CheckpointWriter, state: SavedState, policy: Mapping[str, Any]) -> None:
             kept.append(state.counters["steps"])
-            keep(self, state)
+            write(self, state, policy)
 
-        monkeypatch.setattr(Checkpoints, "keep_last", noting)
+        monkeypatch.setattr(CheckpointWriter, "write_last", noting)
         experiment(clock(f"checkpoint.seconds={seconds}")).run()
         assert kept == [*[8, 16, 24, 32][:number], 32]
 
-    def test_the_best_is_the_first_policy_with_the_highest_evaluation(self, clock: Compose, experiment: Train) -> None:
+    def test_the_best_has_the_highest_evaluation(self, clock: Compose, experiment: Train) -> None:
         trained = experiment(clock("evaluation.every=8", "optimizer.lr=1", "seed=3")).run()
         means = [row.metrics["evaluation/return_mean"] for row in trained.rows("evaluation")]
         assert len({*means}) > 1
-        tensors, description = policy_of(trained.folder, "best")
+        tensors, description = read_checkpoint_policy(trained.folder, "best")
         assert description.steps == 8 * (1 + means.index(max(means)))
         assert tensors.keys() == trained.assembled.parameters.views.keys()
 
@@ -260,18 +255,16 @@ class TestCheckpoints:
         trained = experiment(clock()).run()
         assert [path.name for path in (trained.folder / "checkpoint").iterdir()] == ["last.safetensors"]
 
-    def test_drafts_of_a_killed_process_are_removed_when_the_run_resumes(self, tmp_path: Path) -> None:
+    def test_drafts_of_a_killed_process_are_removed(self, tmp_path: Path) -> None:
         for name in ("checkpoint", "policy", "provenance"):
             (tmp_path / name).mkdir()
             (tmp_path / name / ".file.json.4194305").touch()
-        Journal(tmp_path)
+        RunWriter(tmp_path)
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_each_part_of_a_run_adds_to_its_cost(clock: Compose, experiment: Train) -> None:
-    trained = experiment(clock())
-    with pytest.raises(KeyboardInterrupt):
-        trained.experiment.run(lambda share, rate, mean_return: None, lambda: True)
+    trained = experiment(clock()).run(updates=1)
     first = json.loads((trained.folder / "provenance" / "cost.json").read_text())
     assert first.keys() == {"wall_seconds", "cpu_seconds", "parts"}
     assert first["parts"] == 1
@@ -286,9 +279,10 @@ class TestDivergence:
     def test_the_run_fails_and_is_complete(self, clock: Compose, experiment: Train) -> None:
         trained = experiment(clock(*deed("pay NaN", episode=1))).run()
         assert trained.steps() == [8]
-        assert trained.end == ("FAILED", NAN)
+        status, reason = trained.end
+        assert (status, NAN in reason) == ("FAILED", True)
         assert trained.is_complete  # a resumed run would fail in the same way
-        assert trained.experiment.outcome is None
+        assert trained.experiment.final_evaluation is None
 
     def test_the_policy_is_the_last_finite_one(self, clock: Compose, experiment: Train) -> None:
         trained = experiment(clock(*deed("pay NaN", episode=1))).run()
@@ -298,33 +292,33 @@ class TestDivergence:
     def test_an_evaluation_before_it_is_in_the_record(self, clock: Compose, experiment: Train) -> None:
         trained = experiment(clock(*deed("pay NaN", episode=1), "evaluation.every=8")).run()
         assert (trained.steps("train"), trained.steps("evaluation")) == ([8], [8])
-        assert trained.end == ("FAILED", NAN)
+        assert trained.end[0] == "FAILED"
 
 
 class TestRecord:
-    """An OSError of the record is raised, because other runs would meet it, too; an environment's is the run's own."""
+    """An OSError of the record is raised, because it concerns all runs. One of an environment fails its run only."""
 
     FULL = OSError(errno.ENOSPC, "No space left on device")
 
     def test_a_row_that_cannot_be_written(
         self, clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        write = Journal.row
+        write = RunWriter.row
 
-        def row(self: Journal, steps: int, progress: float, metrics: dict[str, float]) -> None:
+        def row(self: RunWriter, steps: int, progress: float, metrics: dict[str, float]) -> None:
             if steps == 24:
                 raise TestRecord.FULL
             write(self, steps, progress, metrics)
 
         trained = experiment(clock())
-        monkeypatch.setattr(Journal, "row", row)
+        monkeypatch.setattr(RunWriter, "row", row)
         with pytest.raises(OSError, match="No space left on device"):
             trained.run()
         assert trained.steps() == [8, 16]
         assert trained.end == ("FAILED", "OSError: [Errno 28] No space left on device")
         assert not trained.is_complete
 
-    @pytest.mark.parametrize("name", ["keep_last", "keep_best"])
+    @pytest.mark.parametrize("name", ["write_last", "write_best"])
     def test_a_checkpoint_that_cannot_be_written(
         self, clock: Compose, experiment: Train, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
@@ -332,7 +326,7 @@ class TestRecord:
             raise TestRecord.FULL
 
         trained = experiment(clock("evaluation.every=8"))
-        monkeypatch.setattr(Checkpoints, name, keep)
+        monkeypatch.setattr(CheckpointWriter, name, keep)
         with pytest.raises(OSError, match="No space left on device"):
             trained.run()
         assert trained.end[0] == "FAILED"
@@ -340,7 +334,7 @@ class TestRecord:
     @pytest.mark.parametrize(
         "stream", [("env", 0, 2), ("evaluation", 16, "env", 0, 1), ("evaluation", "final", "env", 0, 2)]
     )
-    def test_an_environments_error_is_the_runs_failure(
+    def test_an_environments_error_fails_the_run(
         self, clock: Compose, experiment: Train, stream: tuple[str | int, ...]
     ) -> None:
         when = episode_seed(0, *stream)

@@ -1,25 +1,27 @@
-"""A run's numbers depend on its identity alone.
+"""The numbers of a run depend on its identity only.
 
-They depend neither on the runs that a worker trains before it, nor on their order, nor on interruptions, evaluations,
-checkpoints, tracking or vectorization.
+They do not depend on the runs that a worker trains before it, on interruptions, evaluations, checkpoints, tracking or
+vectorization.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tests.probes  # noqa: F401 - registers the probes
-from pgexp.execution.checkpoints import read_state
-from pgexp.execution.plan import Job
-from pgexp.execution.work import train_run
+from pgexp.execution.experiment import open_experiment
+from pgexp.execution.jobs import Job
+from pgexp.execution.run_writer import read_state
+from pgexp.runs.run_log import Row, RunLogReader
 from pgexp.schema.config import Option, RunConfig
 from pgexp.schema.identity import run_key
-from pgexp.storage.spool import Row, SpoolReader
 from tests.conftest import Compose
 from tests.execution.conftest import untimed
+from tests.recorded_runs import train as train_job
 from tests.tiers import tiered
 
 SHORT = ("budget.steps=600", "network.widths=[8]", "evaluation.every=200", "evaluation.episodes=3")
@@ -30,7 +32,7 @@ SEGMENTS = ("algorithm.batch.episodes=null", "algorithm.batch.steps=16", "env.nu
 
 @dataclass(frozen=True)
 class Numbers:
-    """The numbers of a run: its rows without timings, by group, and its policy."""
+    """Numbers of a run: its rows without timings by phase, and its policy."""
 
     training: list[tuple[int, dict[str, float]]]
     evaluations: list[tuple[int, dict[str, float]]]
@@ -39,7 +41,7 @@ class Numbers:
 
 def numbers(folder: Path) -> Numbers:
     """Read a finished run's numbers."""
-    rows = [item for item in SpoolReader(folder / "rows.jsonl").read() if isinstance(item, Row)]
+    rows = [item for item in RunLogReader(folder / "rows.jsonl").read() if isinstance(item, Row)]
     found: dict[bool, list[tuple[int, dict[str, float]]]] = {True: [], False: []}
     for row in rows:
         found["train/truncated_episodes" in row.metrics or "loss/policy" in row.metrics].append(
@@ -59,14 +61,10 @@ def trained(tmp_path: Path) -> Trains:
         place = tmp_path / str(len(list(tmp_path.iterdir())))
         jobs = [Job(config, place / str(number)) for number, config in enumerate(configs)]
         for job in jobs:
-            train_run(job, ignore)
+            train_job(job)
         return [numbers(job.folder) for job in jobs]
 
     return train
-
-
-def ignore(share: float, rate: float, return_mean: float | None) -> None:
-    """Show nothing."""
 
 
 CASES: dict[str, tuple[str, ...]] = {
@@ -119,7 +117,7 @@ def test_evaluations_change_nothing_else(configured: Compose, trained: Trains, c
     "overrides",
     [
         ("checkpoint.seconds=0",),
-        ("tracking.experiment=other", "tracking.points=3"),
+        ("tracking.experiment=other", "tracking.max_points=3"),
         ("registry.name=mine",),
         ("env.vectorization=compiled",),
         ("env.vectorization=sync",),
@@ -127,7 +125,7 @@ def test_evaluations_change_nothing_else(configured: Compose, trained: Trains, c
     ],
     ids=lambda overrides: overrides[0],
 )
-def test_what_is_no_part_of_the_key_changes_no_number(
+def test_keys_outside_the_identity_change_no_number(
     configured: Compose, trained: Trains, overrides: tuple[str, ...]
 ) -> None:
     usual = configured(*SHORT, *FINAL, *SEGMENTS, "baseline=value")
@@ -138,26 +136,21 @@ def test_what_is_no_part_of_the_key_changes_no_number(
 
 
 def resumed(config: RunConfig, folder: Path, stops: Sequence[int]) -> list[np.ndarray]:
-    """Train a run with stops at these update boundaries, and to its end.
+    """Train a run to its end, with stops after these numbers of updates.
 
-    Returns the times of the environments' open episodes at each stop, [N] each.
+    Return per stop the times of the open episodes, [N].
     """
     times = []
     job = Job(config, folder)
     for stop in stops:
-        calls = 0
-
-        def dismissed(stop: int = stop) -> bool:
-            nonlocal calls
-            calls += 1  # twice per update
-            return calls > 2 * (stop - 1)
-
-        with pytest.raises(KeyboardInterrupt):
-            train_run(job, ignore, dismissed)
+        experiment = open_experiment(job)
+        assert experiment is not None
+        with experiment:
+            next(islice(experiment, stop - 1, None))
         state = read_state(folder, run_key(config))
         assert state is not None
         times.append(np.array(state.environments["time"]))
-    train_run(job, ignore)
+    train_job(job)
     return times
 
 
@@ -171,7 +164,7 @@ RESUMED: dict[str, tuple[str, ...]] = {
         *(*SEGMENTS, "env.id=Lamps", "env.dynamics={_target_:analysis.bits.switches.Switches}", "baseline=value"),
         "algorithm.batch.steps=7",
     ),
-    "acrobot": (*SEGMENTS, "env=acrobot", "baseline=value", "algorithm.credit=lambda_return"),
+    "acrobot": (*SEGMENTS, "env=acrobot", "baseline=value", "algorithm.return_type=lambda_return"),
     "mountain car": (*SEGMENTS, "env=mountaincar", "baseline=shared_value"),
     "pendulum, lstm": (*SEGMENTS, "env=pendulum", "network=lstm", "network.units=3", "baseline=shared_value"),
     "stepped segments": (*SEGMENTS, "env.vectorization=sync", "baseline=value"),
@@ -192,7 +185,7 @@ OWN_KEYS = ("network=cnn_small", "network=lstm", "network=gru")  # networks with
 def test_interruptions_do_not_matter(configured: Compose, tmp_path: Path, case: str) -> None:
     short = [each for each in SHORT if "widths" not in each or not {*OWN_KEYS} & {*RESUMED[case]}]
     config = configured(*short, *FINAL, "seed=5", *RESUMED[case])
-    train_run(Job(config, tmp_path / "whole"), ignore)
+    train_job(Job(config, tmp_path / "whole"))
     times = resumed(config, tmp_path / "stopped", (1, 2, 1))
     assert numbers(tmp_path / "stopped") == numbers(tmp_path / "whole")
     assert (case in MID_EPISODE) == any((time > 0).any() for time in times)

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from pgexp.envs.spaces import hander
+from pgexp.envs.spaces import action_converter
 from pgexp.execution.assembly import Run
-from pgexp.execution.policies import load_policy
 from pgexp.execution.serving import ServedPolicy, _load_pyfunc
+from pgexp.execution.trained_policy import load_policy
 from pgexp.functional.arrays import Observations
-from pgexp.networks.parameters import Parameters
+from pgexp.networks.network import Parameters
 from pgexp.schema.streams import generator
 from tests.conftest import Compose
-from tests.execution.kept import KINDS, keep
+from tests.execution.policy_files import KINDS, keep
 from tests.tiers import tiered
 
 SEEDS = [3, 1, 4, 1, 5]
@@ -27,7 +27,7 @@ def seen(run: Run) -> tuple[np.ndarray, Observations]:
     recorded = run.env.bank(len(SEEDS)).start(np.arange(len(SEEDS)), SEEDS).observations
     env = run.env.make()
     raw = np.stack([env.reset(seed=seed)[0] for seed in SEEDS])
-    return (recorded if raw.ndim == 1 else raw), recorded  # a number as an observation is given flattened
+    return (recorded if raw.ndim == 1 else raw), recorded  # a scalar observation is flattened
 
 
 def trained_actions(
@@ -35,11 +35,11 @@ def trained_actions(
 ) -> tuple[list[object], torch.Tensor]:
     """Return the actions of training's policy, as the environment takes them, and its memory."""
     rows = torch.from_numpy(np.asarray(recorded))
-    rows = rows if run.env.pictures else rows.to(run.policy.dtype)
+    rows = rows if run.env.images else rows.to(run.policy.dtype)
     memory = torch.zeros(len(rows), run.policy.memory_size, dtype=run.policy.dtype)
     draws = None if uniforms is None else torch.from_numpy(uniforms)
     choice = run.policy.act(parameters, rows, memory, draws)
-    return [*hander(run.env.spaces.action)(choice.actions.numpy().reshape(len(rows), -1))], choice.memory
+    return [*action_converter(run.env.spaces.action)(choice.actions.numpy().reshape(len(rows), -1))], choice.memory
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,11 @@ def test_a_memory_is_passed_in_and_returned(configured: Compose, tmp_path: Path,
     observations, recorded = seen(run)
     served = ServedPolicy(load_policy(tmp_path))
     memory = np.zeros((len(SEEDS), run.policy.memory_size), str(run.policy.dtype).removeprefix("torch."))
-    expected, remembered = trained_actions(run, parameters, recorded, None)
+    expected, next_memory = trained_actions(run, parameters, recorded, None)
     first = served.predict({"observations": observations, "memory": memory})
     np.testing.assert_array_equal(first["actions"], np.stack(expected))
-    np.testing.assert_array_equal(first["memory"], remembered.numpy(), strict=True)
+    np.testing.assert_array_equal(first["memory"], next_memory.numpy(), strict=True)
     rows = torch.from_numpy(observations).to(run.policy.dtype)
     again = served.predict({"observations": observations, "memory": first["memory"]})
-    np.testing.assert_array_equal(again["memory"], run.policy.act(parameters, rows, remembered, None).memory.numpy())
+    np.testing.assert_array_equal(again["memory"], run.policy.act(parameters, rows, next_memory, None).memory.numpy())
     assert not np.array_equal(again["memory"], first["memory"])

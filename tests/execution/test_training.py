@@ -1,4 +1,4 @@
-"""How long a command waits for its store once training has ended, on a clock that only waiting moves."""
+"""Wait for the export at the end of a command, on a clock that only waiting advances."""
 
 import time
 from collections.abc import Callable
@@ -10,30 +10,30 @@ import pytest
 from rich.console import Console
 
 from pgexp.execution import training
-from pgexp.execution.plan import Job
-from pgexp.execution.report import Report
+from pgexp.execution.jobs import Job
+from pgexp.execution.results import SweepResult
 from pgexp.execution.training import train_run
-from pgexp.storage.sink import SinkState
+from pgexp.tracking.exporter import ExporterState
 from tests.conftest import Compose
 
 FOREVER = 3600.0
 
 
-class Sink:
-    """A sink whose state follows from the seconds that it was waited for."""
+class FakeExporter:
+    """An exporter whose state is a function of the seconds that the command has waited."""
 
-    def __init__(self, state: Callable[[float], SinkState]) -> None:
+    def __init__(self, state: Callable[[float], ExporterState]) -> None:
         self._state = state
         self.waited = 0.0
         self.closed = False
 
-    def wait(self, timeout: float) -> SinkState:
-        assert self.waited < FOREVER, "it is waited for without end"
+    def wait(self, timeout: float) -> ExporterState:
+        assert self.waited < FOREVER, "the command waits forever"
         state = self._state(self.waited)
         self.waited += 0 if state.final else timeout
         return state
 
-    def state(self) -> SinkState:
+    def state(self) -> ExporterState:
         return self.wait(0)
 
     def close(self) -> None:
@@ -41,43 +41,43 @@ class Sink:
 
 
 @pytest.fixture
-def trained(clock: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Sink], Report]:
-    """Trains a run beside a sink."""
+def trained(clock: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeExporter], SweepResult]:
+    """Return a function that trains a run with an exporter."""
 
-    def train(sink: Sink) -> Report:
-        monkeypatch.setattr(training, "SinkProcess", SimpleNamespace(start=lambda folder, uri, growing: sink))
-        monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: sink.waited, sleep=time.sleep))
+    def train(exporter: FakeExporter) -> SweepResult:
+        monkeypatch.setattr(training, "Exporter", SimpleNamespace(start=lambda folder, uri, growing: exporter))
+        monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: exporter.waited, sleep=time.sleep))
         monkeypatch.chdir(tmp_path)
         return train_run(Job(clock(), tmp_path), Console(file=StringIO()))
 
     return train
 
 
-def test_a_store_that_has_everything_is_not_waited_for(trained: Callable[[Sink], Report]) -> None:
-    sink = Sink(lambda seconds: SinkState("done", ended=1, runs=1, rows=5))
-    assert trained(sink).sink.state == "done"
-    assert (sink.waited, sink.closed) == (0, True)
+def test_a_finished_export_is_not_waited_for(trained: Callable[[FakeExporter], SweepResult]) -> None:
+    exporter = FakeExporter(lambda seconds: ExporterState("done", ended=1, runs=1, rows=5))
+    assert trained(exporter).export.state == "done"
+    assert (exporter.waited, exporter.closed) == (0, True)
 
 
-def test_a_store_that_gets_on_is_waited_for_however_long_it_takes(trained: Callable[[Sink], Report]) -> None:
-    sink = Sink(lambda seconds: SinkState("recording" if seconds < 600 else "done", rows=int(seconds)))
-    assert trained(sink).sink.state == "done"
+def test_an_export_with_progress_is_waited_for(trained: Callable[[FakeExporter], SweepResult]) -> None:
+    exporter = FakeExporter(lambda seconds: ExporterState("recording" if seconds < 600 else "done", rows=int(seconds)))
+    assert trained(exporter).export.state == "done"
 
 
 @pytest.mark.parametrize(
     "state",
     [
-        SinkState("recording", rows=5, message="MlflowException: the database is locked"),
-        SinkState("opening"),  # as a server has it that takes a call and never answers
-        SinkState("recording", rows=5),
+        ExporterState("recording", rows=5, message="MlflowException: the database is locked"),
+        ExporterState("opening"),  # a server that accepts a connection and never answers
+        ExporterState("recording", rows=5),
     ],
     ids=["with an error", "while it is opened", "while it records"],
 )
-def test_a_store_that_no_longer_gets_on_is_given_up_within_a_minute_or_two(
-    trained: Callable[[Sink], Report], state: SinkState
+def test_an_export_without_progress_is_given_up(
+    trained: Callable[[FakeExporter], SweepResult], state: ExporterState
 ) -> None:
-    sink = Sink(lambda seconds: state)
-    report = trained(sink)
-    assert (report.sink.state, sink.closed) == (state.state, True)
-    assert sink.waited <= 120
-    assert report.results[0].outcome is not None
+    exporter = FakeExporter(lambda seconds: state)
+    report = trained(exporter)
+    assert (report.export.state, exporter.closed) == (state.state, True)
+    assert exporter.waited <= 120
+    assert report.results[0].final_evaluation is not None

@@ -8,14 +8,14 @@ from rich.console import Console
 
 from pgexp.execution import training
 from pgexp.execution.training import StoreWatch
-from pgexp.storage.sink import SinkState
+from pgexp.tracking.exporter import ExporterState
 
-AWAY = SinkState("recording", message="ConnectionRefusedError: refused [/at] once")
-REACHED = SinkState("recording")
+AWAY = ExporterState("recording", message="ConnectionRefusedError: refused [/at] once")
+REACHED = ExporterState("recording")
 
 
 class Watch:
-    """A watch that looks at an exporter once per second, and what it prints."""
+    """A watch that checks an exporter once per second, and its output."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seconds = 0.0
@@ -24,12 +24,12 @@ class Watch:
         monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: self.seconds))
         self._watch = StoreWatch(SimpleNamespace(state=lambda: self._state), Console(file=self._out, width=40))
 
-    def printed(self, state: SinkState, seconds: int) -> list[str]:
-        """Return what is printed within so many seconds in a state."""
+    def printed(self, state: ExporterState, seconds: int) -> list[str]:
+        """Return the lines that are printed within a number of seconds in a state."""
         self._state, begun = state, self._out.tell()
         for _ in range(seconds):
             self.seconds += 1
-            self._watch.look()
+            self._watch.check()
         self._out.seek(begun)
         return self._out.read().splitlines()
 

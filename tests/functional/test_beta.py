@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Beta as TorchBeta
 from torch.distributions import Independent, kl_divergence
 
-from pgexp.functional.distributions.beta import Beta
+from pgexp.functional.distributions import Beta
 
 SIZES = (1, 2, 5)
 LARGEST = 1 - 2.0**-53  # the largest uniform number
@@ -36,11 +36,11 @@ class TestAgainstTorch:
         torch.testing.assert_close(Beta(size).kl(old, new), kl_divergence(of_torch(old), of_torch(new)))
 
     def test_sizes(self, size: int) -> None:
-        assert Beta(size).parameters == 2 * size
+        assert Beta(size).num_parameters == 2 * size
         assert Beta(size).draws == size
 
 
-def test_the_uniform_distribution_has_entropy_zero_and_density_one() -> None:
+def test_the_uniform_distribution_has_entropy_zero() -> None:
     assert Beta(1).entropy(torch.ones(2)).item() == pytest.approx(0, abs=1e-7)
     assert Beta(1).log_prob(torch.ones(2), torch.tensor([0.3])).item() == pytest.approx(0, abs=1e-7)
 

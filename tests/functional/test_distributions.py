@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chi2
 from torch import Tensor
 
-from pgexp.functional.distributions.categorical import Categorical
+from pgexp.functional.distributions import Categorical
 
 LARGEST = 1 - 2.0**-53  # the largest uniform number
 
@@ -46,7 +46,7 @@ class TestAgainstTorch:
         assert torch.autograd.gradcheck(distribution.kl, (outputs, other))
 
     def test_sizes(self, count: int) -> None:
-        assert Categorical(count).parameters == count
+        assert Categorical(count).num_parameters == count
         assert Categorical(count).draws == 1
 
 
@@ -81,13 +81,11 @@ class TestSample:
         ("uniform", "action"),
         [(0.0, 0), (0.25 - 1e-9, 0), (0.25 + 1e-9, 1), (0.75 - 1e-9, 1), (0.75 + 1e-9, 2), (0.999, 2), (LARGEST, 2)],
     )
-    def test_the_cumulative_probability_of_the_action_exceeds_the_uniform_number(
-        self, uniform: float, action: int
-    ) -> None:
+    def test_samples_invert_the_cumulative_probability(self, uniform: float, action: int) -> None:
         uniforms = torch.tensor([uniform], dtype=torch.float64)
         assert Categorical(3).sample(of(0.25, 0.5, 0.25), uniforms).item() == action
 
-    def test_a_uniform_number_at_a_cumulative_probability_gives_the_next_action(self) -> None:
+    def test_a_uniform_number_at_a_boundary_gives_the_next_action(self) -> None:
         uniforms = torch.tensor([0.0, 0.25 - 2.0**-54, 0.25, 0.5, 0.75, LARGEST], dtype=torch.float64)
         sampled = Categorical(4).sample(torch.zeros(6, 4), uniforms.unsqueeze(-1))
         assert sampled.tolist() == [0, 0, 1, 2, 3, 3]

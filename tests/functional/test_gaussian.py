@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal, TransformedDistribution, kl_divergence
 from torch.distributions.transforms import TanhTransform
 
-from pgexp.functional.distributions.gaussian import Gaussian
-from pgexp.functional.distributions.squashed_gaussian import SquashedGaussian
+from pgexp.functional.distributions import Gaussian, SquashedGaussian
 
 SIZES = (1, 2, 5)
 
@@ -45,7 +44,7 @@ class TestGaussian:
         torch.testing.assert_close(Gaussian(size).kl(old, new), kl_divergence(normal(old), normal(new)))
 
     def test_sizes(self, size: int) -> None:
-        assert Gaussian(size).parameters == SquashedGaussian(size).parameters == 2 * size
+        assert Gaussian(size).num_parameters == SquashedGaussian(size).num_parameters == 2 * size
         assert Gaussian(size).draws == SquashedGaussian(size).draws == size
 
 
@@ -117,7 +116,7 @@ class TestSquashed:
         single = SquashedGaussian(1).entropy(joined(mean, std, torch.float32)).item()
         assert single == pytest.approx(expected, rel=1e-5, abs=max(error, 1e-5))
 
-    def test_no_deviation_has_more_entropy_than_the_uniform_distribution(self) -> None:
+    def test_entropy_is_at_most_that_of_the_uniform_distribution(self) -> None:
         stds = torch.linspace(0.05, 5, 400, dtype=torch.float64)
         parameters = torch.stack([torch.zeros_like(stds), stds.log()], -1)
         entropy = SquashedGaussian(1).entropy(parameters)

@@ -63,7 +63,7 @@ def test_ranks_are_asserted() -> None:
         discounted_sums(np.ones((2, 2)), ints(2), 0.9, floats(0))
 
 
-def test_returns_of_an_episode_do_not_depend_on_other_episodes_bit_for_bit() -> None:
+def test_returns_do_not_depend_on_other_episodes() -> None:
     rewards = np.random.default_rng(0).normal(size=37)
     alone = discounted_sums(rewards[7:20], ints(13), 0.97, floats(0.3))
     among = discounted_sums(rewards, ints(1, 6, 13, 17), 0.97, floats(1, np.nan, 0.3, np.inf))

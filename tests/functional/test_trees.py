@@ -13,8 +13,8 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from pgexp.functional.moments import Moments
-from pgexp.functional.trees import captured, restored
+from pgexp.functional.normalization import Moments
+from pgexp.functional.trees import from_tree, to_tree
 from tests.conftest import CONF
 from tests.trees import assert_same_tree
 
@@ -80,7 +80,7 @@ class TestCaptured:
         ids=repr,
     )
     def test_a_tree_captured_again_is_equal(self, value: Any) -> None:
-        assert_same_tree(captured(value), value)
+        assert_same_tree(to_tree(value), value)
 
     @pytest.mark.parametrize(
         ("value", "expected"),
@@ -93,16 +93,16 @@ class TestCaptured:
         ],
     )
     def test_numpy_scalars_and_mappings_become_plain_values(self, value: Any, expected: Any) -> None:
-        assert_same_tree(captured(value), expected)
+        assert_same_tree(to_tree(value), expected)
 
     def test_dataclasses_become_dicts(self) -> None:
-        tree = captured(Pair(1.5, Moments(3, np.array([2.0]), np.array([0.5]))))
+        tree = to_tree(Pair(1.5, Moments(3, np.array([2.0]), np.array([0.5]))))
         moments = {"count": 3, "mean": np.array([2.0]), "variance": np.array([0.5])}
         assert_same_tree(tree, {"number": 1.5, "moments": moments, "none": None})
 
     def test_a_tree_shares_no_memory_with_its_value(self) -> None:
         array, tensor = np.zeros(2), torch.zeros(2, requires_grad=True)
-        tree = captured({"array": [array], "tensor": (tensor,)})
+        tree = to_tree({"array": [array], "tensor": (tensor,)})
         array += 1
         with torch.no_grad():
             tensor += 1
@@ -131,61 +131,61 @@ class TestCaptured:
     )
     def test_unsupported_values_are_refused_at_any_depth(self, value: Any) -> None:
         for nested in (value, [value], {"a": (value,)}):
-            with pytest.raises(TypeError, match="no number, text, array, tensor or optimizer"):
-                captured(nested)
+            with pytest.raises(TypeError, match="must consist of numbers"):
+                to_tree(nested)
 
 
 class TestRestored:
     def test_a_tensor_is_restored_in_place(self) -> None:
         stacked = torch.arange(6.0).reshape(3, 2)
         view = stacked[1:2]
-        tree = captured(view)
+        tree = to_tree(view)
         stacked.zero_()
-        assert restored(view, tree) is view
+        assert from_tree(view, tree) is view
         assert stacked.tolist() == [[0, 0], [2, 3], [0, 0]]
 
-    def test_tensors_of_a_dict_are_restored_in_place_and_keep_requires_grad(self) -> None:
+    def test_tensors_of_a_dict_are_restored_in_place(self) -> None:
         own = {"weight": torch.ones(2, requires_grad=True)}
-        result = restored(own, {"weight": torch.tensor([3.0, 4.0])})
+        result = from_tree(own, {"weight": torch.tensor([3.0, 4.0])})
         assert result["weight"] is own["weight"]
         assert own["weight"].tolist() == [3, 4]
         assert own["weight"].requires_grad
         assert own["weight"].is_leaf
 
     def test_a_dataclass_is_rebuilt(self) -> None:
-        own = Pair(1.5, Moments.none(2).merged(np.array([[1.0, 2.0], [3.0, 6.0]])), torch.ones(1))
-        made = restored(Pair(0.0, Moments.none(2), None), captured(own))
+        own = Pair(1.5, Moments.empty(2).merged(np.array([[1.0, 2.0], [3.0, 6.0]])), torch.ones(1))
+        made = from_tree(Pair(0.0, Moments.empty(2), None), to_tree(own))
         assert isinstance(made.moments, Moments)
-        assert_same_tree(captured(made), captured(own))
+        assert_same_tree(to_tree(made), to_tree(own))
 
     @pytest.mark.parametrize("value", [0.0, 7, "text", None, np.zeros(3), [], {}, {"a": 1}, ()], ids=repr)
     def test_other_values_become_a_copy_of_the_tree(self, value: Any) -> None:
         tree = {"a": [1, np.arange(3)]}
-        result = restored(value, tree)
+        result = from_tree(value, tree)
         assert_same_tree(result, tree)
         assert result["a"][1] is not tree["a"][1]
 
     @pytest.mark.parametrize(
         ("value", "tree", "message"),
         [
-            (torch.zeros(2), torch.zeros(3), "[3] of torch.float32 in place of a tensor [2]"),
+            (torch.zeros(2), torch.zeros(3), "must be a tensor [2]"),
             (torch.zeros(2), torch.zeros(1, 2), "[1, 2]"),
             (torch.zeros(2), torch.zeros(2, dtype=torch.float64), "float64"),
-            (torch.zeros(2), np.zeros(2), "ndarray in place of a tensor [2]"),
+            (torch.zeros(2), np.zeros(2), "got ndarray"),
             (torch.zeros(2), None, "NoneType"),
-            ({"a": torch.zeros(1)}, {"b": torch.zeros(1)}, "keys b in place of keys a"),
-            ({"a": torch.zeros(1)}, {"a": torch.zeros(1), "b": torch.zeros(1)}, "keys a, b in place of keys a"),
+            ({"a": torch.zeros(1)}, {"b": torch.zeros(1)}, "must have keys a (got keys b)"),
+            ({"a": torch.zeros(1)}, {"a": torch.zeros(1), "b": torch.zeros(1)}, "got keys a, b"),
             ({"a": torch.zeros(1)}, {"a": torch.zeros(2)}, "[2]"),
-            ({"a": torch.zeros(1)}, [], "list in place of keys a"),
-            (Moments.none(1), {"count": 0}, "keys count in place of keys count, mean"),
+            ({"a": torch.zeros(1)}, [], "got list"),
+            (Moments.empty(1), {"count": 0}, "must have keys count, mean"),
         ],
     )
     def test_the_tree_of_another_value_is_refused(self, value: Any, tree: Any, message: str) -> None:
-        before = captured(value)
-        with pytest.raises(ValueError, match="in place of") as refusal:
-            restored(value, tree)
+        before = to_tree(value)
+        with pytest.raises(ValueError, match="must ") as refusal:
+            from_tree(value, tree)
         assert message in str(refusal.value)
-        assert_same_tree(captured(value), before)
+        assert_same_tree(to_tree(value), before)
 
 
 class TestOptimizers:
@@ -196,15 +196,15 @@ class TestOptimizers:
         optimizer = optimizer_of(name, own)
         step(optimizer, own, range(3))
         optimizer.param_groups[0]["lr"] *= 0.7  # as a schedule does
-        tree, values = captured(optimizer), [parameter.detach().clone() for parameter in own]
+        tree, values = to_tree(optimizer), [parameter.detach().clone() for parameter in own]
         step(optimizer, own, range(3, 6))
         other = [value.clone().requires_grad_() for value in values]
         fresh = optimizer_of(name, other)
-        assert restored(fresh, tree) is fresh
-        assert_same_tree(captured(fresh), tree)
+        assert from_tree(fresh, tree) is fresh
+        assert_same_tree(to_tree(fresh), tree)
         step(fresh, other, range(3, 6))
-        assert_same_tree(captured(other), captured(own))
-        assert_same_tree(captured(fresh), captured(optimizer))
+        assert_same_tree(to_tree(other), to_tree(own))
+        assert_same_tree(to_tree(fresh), to_tree(optimizer))
 
     def test_states_keep_their_own_dtype(self) -> None:
         own = parameters_of(torch.float64)
@@ -212,17 +212,17 @@ class TestOptimizers:
         step(optimizer, own, range(2))
         assert optimizer.state[own[0]]["eta"].dtype == torch.float32  # which load_state_dict makes float64
         fresh = optimizer_of("asgd", parameters_of(torch.float64))
-        restored(fresh, captured(optimizer))
+        from_tree(fresh, to_tree(optimizer))
         assert {state["eta"].dtype for state in fresh.state.values()} == {torch.float32}
 
     def test_a_state_shares_no_memory_with_the_tree(self) -> None:
         own = parameters_of(torch.float32)
         optimizer = optimizer_of("adam", own)
         step(optimizer, own, range(1))
-        tree = captured(optimizer)
-        before = captured(tree)
+        tree = to_tree(optimizer)
+        before = to_tree(tree)
         step(optimizer, own, range(1, 2))
-        restored(optimizer, tree)
+        from_tree(optimizer, tree)
         step(optimizer, own, range(1, 2))
         assert_same_tree(tree, before)
 
@@ -236,5 +236,5 @@ class TestOptimizers:
         ],
     )
     def test_the_state_of_another_optimizer_is_refused(self, other: Callable[[], Any]) -> None:
-        with pytest.raises(ValueError, match="in place of"):
-            restored(optimizer_of("adam", parameters_of(torch.float32)), captured(other()))
+        with pytest.raises(ValueError, match="must "):
+            from_tree(optimizer_of("adam", parameters_of(torch.float32)), to_tree(other()))

@@ -1,4 +1,4 @@
-"""Strategies of config files: YAML that is broken, endless, foreign or wrong, and what is no file at all."""
+"""Strategies of config files: YAML that is broken, huge, unrelated or wrong, and paths that are not files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -127,7 +127,7 @@ _VALUES = st.recursive(
 
 @st.composite
 def _shipped(draw: st.DrawFn) -> str:
-    """Return a shipped option with one value replaced, or one key added or missing."""
+    """Return a shipped option with one value replaced, or one key added or removed."""
     path = draw(st.sampled_from(sorted(path for group in _GROUPS for path in (CONF / group).glob("*.yaml"))))
     text = path.read_text()
     config: Any = yaml.safe_load(text) or {}
@@ -164,4 +164,4 @@ _PLACES: tuple[Place, ...] = (
 )
 
 config_files = st.tuples(st.sampled_from(_GROUPS), _CONTENTS.map(_file) | st.sampled_from(_PLACES))
-"""A group, and what puts something where its option `mine` is looked for."""
+"""A config group, and a function that writes the file of its option `mine`."""

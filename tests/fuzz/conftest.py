@@ -1,37 +1,38 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pgexp.execution.experiment import Experiment, Show
+from pgexp.execution.experiment import Experiment, Update
 from pgexp.execution.workers.local import LocalWorkers
-from pgexp.storage.sink import SinkProcess, SinkState
+from pgexp.tracking.exporter import Exporter, ExporterState
 
 
 class _Done:
-    """A sink that has nothing left to copy, because nothing is trained."""
+    """An exporter that has finished, because nothing is trained."""
 
-    def state(self) -> SinkState:
-        return SinkState("done")
+    def state(self) -> ExporterState:
+        return ExporterState("done")
 
-    def wait(self, timeout: float) -> SinkState:
+    def wait(self, timeout: float) -> ExporterState:
         return self.state()
 
     def close(self) -> None:
         pass
 
 
-def _train_nothing(experiment: Experiment, show: Show, dismissed: Callable[[], bool]) -> None:
-    experiment._run.close()
+def _train_nothing(experiment: Experiment) -> Iterator[Update]:
+    experiment._ended = True
+    return iter(())
 
 
 @pytest.fixture(scope="module")
 def untrained() -> Iterator[None]:
-    """Replace training: commands build and record their runs, train nothing, and end."""
+    """Replace training: commands build and record their runs, but train nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Experiment, "run", _train_nothing)
-        patch.setattr(SinkProcess, "start", lambda *given: _Done())
-        patch.setattr(LocalWorkers, "count", 0)  # a worker's process would not have these replacements
+        patch.setattr(Experiment, "__iter__", _train_nothing)
+        patch.setattr(Exporter, "start", lambda *arguments: _Done())
+        patch.setattr(LocalWorkers, "count", 0)  # a worker process would not have these replacements
         yield
 
 

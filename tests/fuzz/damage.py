@@ -1,4 +1,4 @@
-"""Strategies of damage to files of any format, and to what stands in JSON."""
+"""Strategies of damage to files of any format, and to JSON values."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 Damage = Callable[[Path], object]
-"""Damages the file of a path."""
+"""Function that damages the file at a path."""
 
 _JSON = st.sampled_from(
     [None, True, 0, -1, 10**30, 1.5, 1e308, float("nan"), float("-inf"), "", "x", "../../x", "/x", "a\0b", "\ud800",
@@ -17,7 +17,7 @@ _JSON = st.sampled_from(
 
 
 def damages(path: Path) -> st.SearchStrategy[Damage]:
-    """Return ways to damage a file: its bytes, its values where it is JSON, or that it is a file at all."""
+    """Return ways to damage a file: its bytes, its JSON values, or its type."""
     content = path.read_bytes()
     ways = [damaged(content).map(_written), st.sampled_from(_PLACES)]
     if path.suffix == ".json":
@@ -29,7 +29,7 @@ def damages(path: Path) -> st.SearchStrategy[Damage]:
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """Return a file's content, cut short, with bytes changed, lost or added, or something else altogether."""
+    """Return a file's content truncated, with bytes changed, removed or added, or other content."""
     at = draw(st.integers(0, max(0, len(content) - 1)))
     length = draw(st.integers(1, 8))
     turned = bytes(255 - byte for byte in content[at : at + length])
@@ -50,7 +50,7 @@ def _lines(draw: st.DrawFn, lines: list[bytes]) -> bytes:
 
 @st.composite
 def _changed(draw: st.DrawFn, value: Any) -> Any:
-    """Return a JSON value with one of the values in it replaced or missing."""
+    """Return a JSON value with one inner value replaced or removed."""
     *path, last = draw(st.sampled_from([*_paths(value)]))
     section = value
     for step in path:

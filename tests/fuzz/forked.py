@@ -1,7 +1,6 @@
-"""Calls a command's main in a fork of the test's process, which has loaded what takes seconds.
+"""Calls of a command's `main` in a fork of the test's process, which has loaded the heavy packages.
 
-A fork has its own folder, environment, streams and memory, and bounds: whatever an input does, the next one finds none
-of it.
+A fork has its own folder, environment, streams, memory and limits, so that an input does not affect the next one.
 """
 
 import os
@@ -15,25 +14,25 @@ from typing import Any, NoReturn
 
 from tests.cli.console import WRITING, Answer
 
-_SECONDS = 30  # of processor time that an answer may take
-_MEMORY = 2 << 30  # bytes of address space beyond what the test's process has
+_SECONDS = 30  # of processor time
+_MEMORY = 2 << 30  # bytes of address space in addition to that of the test's process
 
 
-def answered(main: Callable[[], Any], scratch: Path, folder: Path, *argv: str) -> Answer:
-    """Run a command in a folder; what it says passes through files in another one."""
+def run_in_fork(main: Callable[[], Any], scratch: Path, folder: Path, *argv: str) -> Answer:
+    """Run a command in a folder, with its output in files in another one."""
     out, err = scratch / "out", scratch / "err"
     child = os.fork()
     if not child:
         _run(main, out, err, folder, argv)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    said = [path.read_bytes().decode(errors="surrogateescape") for path in (out, err)]
-    return Answer(code, *said)
+    texts = [path.read_bytes().decode(errors="surrogateescape") for path in (out, err)]
+    return Answer(code, *texts)
 
 
 def _run(main: Callable[[], Any], out: Path, err: Path, folder: Path, argv: Sequence[str]) -> NoReturn:
     code = 1
     try:
-        _settle(out, err, folder)
+        _set_up(out, err, folder)
         sys.argv = list(argv)
         code = int(main() or 0)
     except SystemExit as stopped:
@@ -46,7 +45,7 @@ def _run(main: Callable[[], Any], out: Path, err: Path, folder: Path, argv: Sequ
         os._exit(code)
 
 
-def _settle(out: Path, err: Path, folder: Path) -> None:
+def _set_up(out: Path, err: Path, folder: Path) -> None:
     for descriptor, (path, mode) in enumerate(((Path(os.devnull), os.O_RDONLY), (out, WRITING), (err, WRITING))):
         os.dup2(os.open(path, mode | os.O_TRUNC * (mode != os.O_RDONLY)), descriptor)
     sys.stdout, sys.stderr = (os.fdopen(descriptor, "w", errors="backslashreplace") for descriptor in (1, 2))

@@ -1,4 +1,4 @@
-"""Strategies of command lines: keys of the config tree and near misses, with values of all kinds."""
+"""Strategies of command lines: keys of the config and similar ones, with values of all kinds."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -123,7 +123,7 @@ _PATHS = ("x", "../x", "../../x", "/x", "a/../../x", ".", "..", "", "a/b", "./x"
           "a\nb", "a b", "é", "n" * 300, "${hydra.job.override_dirname}", "..x", "${hydra.run.dir}", "0")  # fmt: skip
 _GROUPS = ("env", "network", "head", "optimizer", "schedule", "baseline", "algorithm", "evaluation", "tracking",
            "experiment", "baseline.network", "env.wrappers", "defaults", "_self_")  # fmt: skip
-_COSTLY = frozenset({"env.vectorization", "evaluation.video"})  # whose right values start processes, or draw
+_COSTLY = frozenset({"env.vectorization", "evaluation.video"})  # valid values start processes or render
 
 
 @cache
@@ -143,7 +143,7 @@ def _keys(section: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 @st.composite
 def _near(draw: st.DrawFn) -> str:
-    """Return a key with one letter less, one doubled, one other, or something before or after it."""
+    """Return a key with one letter removed, doubled or replaced, or with a prefix or suffix."""
     key = draw(st.sampled_from(keys()))
     at = draw(st.integers(0, len(key) - 1))
     return draw(st.sampled_from([key[:at] + key[at + 1 :], key[:at] + key[at] + key[at:], f"{key[:at]}x{key[at + 1 :]}",
@@ -153,7 +153,7 @@ def _near(draw: st.DrawFn) -> str:
 
 @st.composite
 def overrides(draw: st.DrawFn) -> str:
-    """Return one argument: mostly an override of something that exists, with a value that may suit or not."""
+    """Return one argument: usually an override of an existing key, with a value that may be valid or not."""
     kind = draw(st.sampled_from(["key"] * 8 + ["near"] + ["group", "hydra", "target"] * 3 + ["raw"]))
     if kind == "raw":
         return draw(st.one_of(st.text(max_size=20), st.sampled_from([*_TEXTS, *_SWEEPS, *_INTERPOLATIONS])))
@@ -200,4 +200,4 @@ command_lines = st.tuples(
     st.sampled_from([[], [], ["-m"]]),
     st.lists(overrides(), min_size=1, max_size=2) | st.lists(_SUITABLE, min_size=1, max_size=2),
 ).map(lambda parts: [*parts[0], *(part.replace("\0", "") for part in parts[1])])
-"""The arguments of `pgexp`, a single run's or a sweep's; the system lets none hold a NUL."""
+"""Arguments of `pgexp` for a single run or a sweep, without NUL, which the system does not allow."""

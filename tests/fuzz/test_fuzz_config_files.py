@@ -1,4 +1,4 @@
-"""Whatever a user's config file holds: its option is trained, or refused in a sentence, and nothing is left then."""
+"""Config files of any content: the option is trained, or refused without leaving files."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,8 +8,8 @@ from hypothesis import given
 
 from pgexp.cli.train import main
 from tests.fuzz.config_files import Place, config_files
-from tests.fuzz.forked import answered
-from tests.fuzz.told import contents, fuzzed, require_told
+from tests.fuzz.forked import run_in_fork
+from tests.fuzz.outcomes import contents, fuzzed, require_handled
 
 
 @pytest.mark.slow
@@ -22,6 +22,6 @@ def test_a_config_file_is_trained_or_refused(found: tuple[str, Place], untrained
         (folder / "conf" / group).mkdir(parents=True)
         place(folder / "conf" / group / "mine.yaml")
         before = contents(folder)
-        answer = answered(main, scratch, folder, "pgexp", "--config-dir", "conf", f"{group}=mine")
-        require_told(answer, "pgexp")
+        answer = run_in_fork(main, scratch, folder, "pgexp", "--config-dir", "conf", f"{group}=mine")
+        require_handled(answer, "pgexp")
         assert answer.code == 0 or contents(folder) == before

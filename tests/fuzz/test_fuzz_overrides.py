@@ -1,4 +1,4 @@
-"""Whatever stands on the command line of `pgexp`: it is trained, or refused in a sentence, and leaves nothing then."""
+"""Command lines of any content: the run is trained, or refused without leaving files."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 
 from pgexp.cli.train import main
-from tests.fuzz.forked import answered
+from tests.fuzz.forked import run_in_fork
+from tests.fuzz.outcomes import contents, fuzzed, require_handled
 from tests.fuzz.overrides import command_lines
-from tests.fuzz.told import contents, fuzzed, require_told
 
 
 @pytest.mark.slow
@@ -18,6 +18,6 @@ from tests.fuzz.told import contents, fuzzed, require_told
 def test_a_command_line_is_trained_or_refused(line: list[str], untrained: None, scratch: Path) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
-        answer = answered(main, scratch, folder, "pgexp", *line)
-        require_told(answer, "pgexp")
+        answer = run_in_fork(main, scratch, folder, "pgexp", *line)
+        require_handled(answer, "pgexp")
         assert answer.code == 0 or contents(folder) == {}

@@ -1,4 +1,4 @@
-"""Whatever became of a run's files: what reads them returns what it promises, or says in a sentence what is wrong."""
+"""Damaged run folders: readers return valid objects, or report the damage."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,37 +13,39 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pgexp.runs.checkpoint import read_checkpoint, write_checkpoint
+from pgexp.runs.manifest import SweepManifest, Tracking, load_manifest, read_config, save_manifest, write_config
+from pgexp.runs.metric_tables import read_metrics, write_tables
+from pgexp.runs.policy import read_policy, write_policy
+from pgexp.runs.run_log import End, Resumed, Row, RunLogReader, RunLogWriter, RunState
 from pgexp.schema import names
 from pgexp.schema.config import RunConfig
-from pgexp.schema.errors import ConfigError
-from pgexp.storage.checkpoint import read_checkpoint, write_checkpoint
-from pgexp.storage.finding import found_run
-from pgexp.storage.policy import read_policy, write_policy
-from pgexp.storage.record import Record, Tracking, read, write
-from pgexp.storage.run_config import read_config, write_config
-from pgexp.storage.spool import End, Resumed, Row, SpoolReader, SpoolWriter
-from pgexp.storage.tables import read_metrics, write_tables
+from pgexp.schema.errors import UserError
+from pgexp.tracking.locate import locate_run
 from tests.conftest import Compose
 from tests.fuzz.damage import damages
-from tests.fuzz.told import fuzzed
-from tests.storage.conftest import run_record
+from tests.fuzz.outcomes import fuzzed
+from tests.manifests import run_entry
 
-FILES = (names.RECORD_FILE, names.CONFIG_FILE, names.ROWS_FILE, names.METRICS_FILE, "policy/policy.safetensors",
+FILES = (names.MANIFEST_FILE, names.CONFIG_FILE, names.ROWS_FILE, names.METRICS_FILE, "policy/policy.safetensors",
          "policy/policy.json", "checkpoint/last.safetensors")  # fmt: skip
 
 
 def _found(folder: Path) -> Path:
-    with found_run(str(folder), "sqlite:///absent.db") as found:
+    with locate_run(str(folder), "sqlite:///absent.db") as found:
         return found.folder
 
 
-# Each reader, and whether it has returned what it promises.
+# Readers, and functions that check their results.
 READERS: tuple[tuple[Callable[[Path], Any], Callable[[Any], bool]], ...] = (
-    (read, lambda found: isinstance(found, Record) and all(_inside(found, run.folder) for run in found.runs)),
+    (
+        load_manifest,
+        lambda found: isinstance(found, SweepManifest) and all(_inside(found, run.folder) for run in found.runs),
+    ),
     (read_config, lambda found: isinstance(found, RunConfig)),
     (_found, lambda found: isinstance(found, Path)),
     (
-        lambda folder: SpoolReader(folder / names.ROWS_FILE).read(),
+        lambda folder: RunLogReader(folder / names.ROWS_FILE).read(),
         lambda found: all(isinstance(item, Row | End | Resumed) for item in found),
     ),
     (
@@ -58,21 +60,21 @@ READERS: tuple[tuple[Callable[[Path], Any], Callable[[Any], bool]], ...] = (
 )
 
 
-def _inside(record: Record, name: str) -> bool:
+def _inside(record: SweepManifest, name: str) -> bool:
     return Path(record.folder, name).resolve().is_relative_to(record.folder.resolve())
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, configured: Compose) -> Path:
-    """A run's folder, as a command leaves it."""
+    """A complete run folder."""
     folder = tmp_path_factory.mktemp("run")
-    tracking = Tracking("sqlite:///absent.db", "corridor", points=2)
-    write(Record(folder, None, "single", "pgexp seed=7", tracking, (run_record("a", 7, "."),), {}))
+    tracking = Tracking("sqlite:///absent.db", "corridor", max_points=2)
+    save_manifest(SweepManifest(folder, None, "single", "pgexp seed=7", tracking, (run_entry("a", 7, "."),), {}))
     write_config(configured("baseline=value", "+env.kwargs.sutton_barto_reward=true"), folder)
-    spool = SpoolWriter(folder / names.ROWS_FILE)
+    log = RunLogWriter(folder / names.ROWS_FILE)
     for steps in (8, 16):
-        spool.append(Row(steps, steps / 16, 1_700_000_000_000, {"train/return_mean": 1.5, "timing/x": float("nan")}))
-    spool.end("FINISHED", complete=True)
+        log.append(Row(steps, steps / 16, 1_700_000_000_000, {"train/return_mean": 1.5, "timing/x": float("nan")}))
+    log.end(RunState.FINISHED, complete=True)
     write_tables(folder)
     write_policy(folder / names.POLICY_FOLDER, {"w": np.ones((2, 3), np.float32)}, {"env": {"id": "CartPole-v1"}})
     state = {"steps": 5, "weights": torch.tensor([[1.0, 2.0]])}
@@ -91,28 +93,28 @@ def copied(whole: Path, place: Path) -> Iterator[Path]:
 
 @fuzzed(0.5)
 @given(data=st.data())
-def test_a_damaged_run_folder_is_read_or_told(data: st.DataObject, whole: Path, tmp_path: Path) -> None:
+def test_a_damaged_run_folder_is_read_or_refused(data: st.DataObject, whole: Path, tmp_path: Path) -> None:
     with copied(whole, tmp_path) as folder:
         path = folder / data.draw(st.sampled_from(FILES))
         data.draw(damages(path))(path)
-        for reader, promised in READERS:
-            with told(folder):
-                assert promised(reader(folder))
+        for reader, is_valid in READERS:
+            with reported(folder):
+                assert is_valid(reader(folder))
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[None]:
-    """Take an error that names one of the folder's files, or a key, and what is wrong with it."""
+def reported(folder: Path) -> Iterator[None]:
+    """Accept an error that names one of the folder's files, or a key."""
     try:
         yield
-    except ConfigError as error:
-        said = [str(problem) for problem in error.problems]
+    except UserError as error:
+        messages = [str(problem) for problem in error.problems]
     except (ValueError, OSError) as error:
-        said = [str(error) if str(folder) in str(error) else ""]
+        messages = [str(error) if str(folder) in str(error) else ""]
     else:
         return
-    assert said
-    assert all(said)
+    assert messages
+    assert all(messages)
 
 
 @pytest.mark.parametrize("reader", [reader for reader, _ in READERS])
@@ -121,18 +123,18 @@ def test_a_whole_run_folder_is_read(reader: Callable[[Path], Any], whole: Path) 
 
 
 @pytest.mark.parametrize("name", ["", ".", "x" * 5000, "a\0b", "\udc80", "/", "/dev/null", "/dev/null/x", "0" * 31])
-def test_what_names_no_run_is_told(name: str, tmp_path: Path) -> None:
+def test_a_name_of_no_run_is_refused(name: str, tmp_path: Path) -> None:
     with (
-        pytest.raises(ConfigError, match=r"run: .* holds no recorded run|must be a run's folder"),
-        found_run(str(tmp_path / name) if name == "." else name, "sqlite:///absent.db"),
+        pytest.raises(UserError, match=r"run: .* has no recorded run|must be an existing folder of a run"),
+        locate_run(str(tmp_path / name) if name == "." else name, "sqlite:///absent.db"),
     ):
         pass
 
 
 @pytest.mark.parametrize("name", ["../other", "/tmp/other", "a/../../other", "a\0b"])
-def test_a_record_names_no_folder_outside_of_its_own(name: str, whole: Path, tmp_path: Path) -> None:
-    fields = json.loads((whole / names.RECORD_FILE).read_bytes())
+def test_a_manifest_names_no_folder_outside_its_own(name: str, whole: Path, tmp_path: Path) -> None:
+    fields = json.loads((whole / names.MANIFEST_FILE).read_bytes())
     fields["runs"][0]["folder"] = name
-    (tmp_path / names.RECORD_FILE).write_text(json.dumps(fields))
-    with pytest.raises(ValueError, match="leads out of the folder"):
-        read(tmp_path)
+    (tmp_path / names.MANIFEST_FILE).write_text(json.dumps(fields))
+    with pytest.raises(ValueError, match="is outside the folder"):
+        load_manifest(tmp_path)

@@ -28,10 +28,9 @@ pin()
 import hashlib, pickle, sys
 import torch
 from pgexp.execution.assembly import assemble
-from pgexp.learning.trainer import train
 torch.set_num_threads(1)
 run = assemble(pickle.load(sys.stdin.buffer))
-updates = sum(1 for _ in train(run.collector, run.learner))
+updates = sum(1 for _ in run.trainer.train())
 print(updates, hashlib.sha256(run.parameters.vector.numpy().tobytes()).hexdigest())
 """
 
@@ -117,7 +116,7 @@ def small(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_processes_that_start_at_once_on_an_empty_cache_compute_the_same(configured: Compose, tmp_path: Path) -> None:
+def test_concurrent_processes_share_an_empty_cache(configured: Compose, tmp_path: Path) -> None:
     config = configured("env=cartpole", "network.widths=[8]", "algorithm.batch.episodes=8", "budget.steps=400")
     processes = [start(TRAINING, tmp_path / "cache") for _ in range(3)]
     outputs = [output(process, pickle.dumps(config)) for process in processes]
@@ -134,7 +133,7 @@ def test_a_second_start_loads_from_the_cache(small: Path, tmp_path: Path) -> Non
     assert called(tmp_path / "cache", small) == (["17.0", "1", "0"], "")
 
 
-def test_a_cache_folder_that_cannot_be_written_is_reported_in_one_line(small: Path, tmp_path: Path) -> None:
+def test_a_read_only_cache_folder_is_reported_in_one_line(small: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")  # root may write into any folder, but nobody can make one below a file
     words, err = called(tmp_path / "file" / "cache", small)
     assert words == ["17.0", "0", "1"]
@@ -224,7 +223,7 @@ def gain(action):
     assert reward(kernels(write(constants="FACTOR = 3.0").Own())) == 3.0
 
 
-def test_functions_without_a_file_are_compiled_and_leave_nothing_in_the_cache(cache: Path) -> None:
+def test_functions_without_a_file_are_not_cached(cache: Path) -> None:
     names: dict[str, Any] = {"kernel": compilation.kernel}
     exec("@kernel\ndef double(x):\n    return 2.0 * x\n\ndef triple(x):\n    return double(x) + x\n", names)
     function = compiled(user_kernel(names["triple"]), float64(float64))

@@ -9,23 +9,19 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pgexp.algorithms.policy import ObservationNormalizer, Policy
 from pgexp.functional.batch import Batch
-from pgexp.functional.moments import Moments
+from pgexp.functional.normalization import Moments
 from pgexp.functional.spaces import ActionSpace
 from pgexp.kernels import signatures
 from pgexp.kernels.compilation import compiled
 from pgexp.kernels.forward import forward
 from pgexp.kernels.layout import layout_of, scratch_size
-from pgexp.learning.observer import Observer
-from pgexp.learning.policy import Policy
-from pgexp.networks.gru import GRU
-from pgexp.networks.heads.categorical import CategoricalHead
-from pgexp.networks.linear import Linear
-from pgexp.networks.lstm import LSTM
-from pgexp.networks.mlp import MLP
-from pgexp.networks.module import network_of
-from pgexp.networks.network import Network, RecurrentNetwork
-from pgexp.networks.parameters import Parameters, ParameterVector
+from pgexp.networks.feedforward import MLP, Linear
+from pgexp.networks.heads.discrete import CategoricalHead
+from pgexp.networks.network import Network, Parameters, ParameterVector, RecurrentNetwork
+from pgexp.networks.recurrent import GRU, LSTM
+from pgexp.networks.torch_module import network_of
 
 Array = NDArray[np.float32] | NDArray[np.float64]
 Make = Callable[[int, int], Network | RecurrentNetwork]
@@ -104,8 +100,8 @@ def case_of(
 ) -> Case:
     """Return a policy whose outputs are the logits. All its parameters differ from zero."""
     head = CategoricalHead(ActionSpace("discrete", 1, counts=(OUTPUTS,)))
-    observer = Observer(dtype, INPUTS if normalised else None, limit)
-    policy = Policy(observer, make(INPUTS, OUTPUTS), head)
+    normalizer = ObservationNormalizer(dtype, INPUTS if normalised else None, limit)
+    policy = Policy(normalizer, make(INPUTS, OUTPUTS), head)
     generator = torch.Generator().manual_seed(seed)
     parameters = {
         name: tensor + 0.3 * torch.randn(tensor.shape, generator=generator, dtype=dtype)
@@ -113,7 +109,7 @@ def case_of(
     }
     draws = np.random.default_rng(seed)
     moments = Moments(10, draws.normal(size=INPUTS), draws.uniform(0.1, 4.0, INPUTS))
-    return Case(policy, parameters | observer.statistics(moments))
+    return Case(policy, parameters | normalizer.statistics(moments))
 
 
 def drawn(*shape: int, dtype: torch.dtype, seed: int = 0) -> Array:
@@ -141,8 +137,8 @@ def batch_of(observations: Array, lengths: list[int], memory: Array) -> Batch:
 
 def outputs_in_torch(case: Case, batch: Batch) -> Array:
     """Return the outputs that learning reads, [S, P]."""
-    seen = case.policy.observer.seen(case.parameters, batch)
-    return case.policy.read(case.parameters, seen).parameters.detach().numpy()
+    seen = case.policy.normalizer.normalize_batch(case.parameters, batch)
+    return case.policy.forward(case.parameters, seen).parameters.detach().numpy()
 
 
 def assert_near(found: Array, expected: Array, dtype: torch.dtype) -> None:
@@ -180,7 +176,7 @@ def test_normalisation_clips_bit_for_bit_as_torch(dtype: torch.dtype) -> None:
     case.parameters["0.weight"] = torch.eye(INPUTS, OUTPUTS, dtype=dtype)
     x = 3 * drawn(50, INPUTS, dtype=dtype)
     found, _ = case(x, np.zeros((50, 0), x.dtype))
-    expected = case.policy.observer.see(case.parameters, torch.from_numpy(x)).numpy()[:, :OUTPUTS]
+    expected = case.policy.normalizer.normalize(case.parameters, torch.from_numpy(x)).numpy()[:, :OUTPUTS]
     assert np.array_equal(found, expected)
     assert {-0.5, 0.5} < {*found.ravel().tolist()}
 
@@ -194,8 +190,8 @@ def test_recurrent_networks_equal_torch_over_several_steps(make: Make, normalise
     start = drawn(episodes, case.policy.memory_size, dtype=dtype, seed=1)
     batch = batch_of(x.reshape(-1, INPUTS), [steps] * episodes, start)
     expected = outputs_in_torch(case, batch).reshape(episodes, steps, OUTPUTS)
-    seen = case.policy.observer.seen(case.parameters, batch)
-    last = case.policy.read(case.parameters, seen).memory.detach().numpy()
+    seen = case.policy.normalizer.normalize_batch(case.parameters, batch)
+    last = case.policy.forward(case.parameters, seen).memory.detach().numpy()
     memory = start
     for step in range(steps):
         found, memory = case(x[:, step], memory)

@@ -14,21 +14,17 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from scipy.stats import norm
 
+from pgexp.algorithms.policy import ObservationNormalizer, Policy
 from pgexp.functional.spaces import ActionSpace
 from pgexp.kernels import signatures
 from pgexp.kernels.compilation import compiled
 from pgexp.kernels.layout import Layer, layout_of
-from pgexp.learning.observer import Observer
-from pgexp.learning.policy import Policy
+from pgexp.networks.feedforward import Linear
 from pgexp.networks.heads.automatic import AutomaticHead
-from pgexp.networks.heads.bernoulli import BernoulliHead
-from pgexp.networks.heads.categorical import CategoricalHead
-from pgexp.networks.heads.gaussian import GaussianHead
+from pgexp.networks.heads.box import GaussianHead, SquashedGaussianHead
+from pgexp.networks.heads.discrete import BernoulliHead, CategoricalHead, MultiCategoricalHead
 from pgexp.networks.heads.head import Head
-from pgexp.networks.heads.multi_categorical import MultiCategoricalHead
-from pgexp.networks.heads.squashed_gaussian import SquashedGaussianHead
-from pgexp.networks.linear import Linear
-from pgexp.networks.parameters import Parameters, ParameterVector, cast, streams
+from pgexp.networks.network import Parameters, ParameterVector, cast, streams
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -134,7 +130,7 @@ class TestCategorical:
         for constant in (-1e4, 1e4):
             assert_frequencies(samples_of(sampler, np.full(3, constant), GRID)[:, 0], np.full(3, 1 / 3), dtype)
 
-    def test_a_uniform_number_at_a_cumulative_probability_gives_the_next_action(self, dtype: torch.dtype) -> None:
+    def test_a_uniform_number_at_a_boundary_gives_the_next_action(self, dtype: torch.dtype) -> None:
         sampler = Sampler(categorical(4), dtype)
         uniforms = np.array([0.0, 0.25 - 2.0**-54, 0.25, 0.5, 0.75 - 2.0**-53, 0.75, LARGEST])
         assert samples_of(sampler, np.zeros(4), uniforms)[:, 0].tolist() == [0, 0, 1, 2, 2, 3, 3]
@@ -196,7 +192,7 @@ class TestCategorical:
 
 @DTYPES
 class TestMultiCategorical:
-    def test_each_component_has_its_own_probabilities_and_uniform_number(self, dtype: torch.dtype) -> None:
+    def test_components_have_their_own_uniform_numbers(self, dtype: torch.dtype) -> None:
         sampler, outputs = Sampler(multi_categorical(2, 4, 3), dtype), logits(9)
         for component, part in enumerate(np.split(outputs, [2, 6])):
             uniforms = np.full((len(GRID), 3), 0.5)
@@ -417,7 +413,7 @@ def test_samples_and_actions_equal_torch(head: Head, dtype: torch.dtype) -> None
 def test_masked_samples_equal_the_policy_in_torch(name: str, dtype: torch.dtype) -> None:
     head, source, rows = HEADS[name], np.random.default_rng(1), 300
     network = Linear(head.inputs, head.inputs, False, "zeros", 1.0)
-    policy = Policy(Observer(dtype, None, None), network, head)
+    policy = Policy(ObservationNormalizer(dtype, None, None), network, head)
     parameters = {"0.weight": torch.eye(head.inputs, dtype=dtype)}
     outputs = torch.from_numpy(source.normal(scale=1.5, size=(rows, head.inputs))).to(dtype)
     masks = source.random((rows, head.inputs)) < 0.6

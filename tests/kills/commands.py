@@ -1,4 +1,4 @@
-"""Commands to be killed, in processes of their own, forked from one that has loaded what takes seconds."""
+"""Commands that tests kill: forks of a process that has loaded the heavy packages."""
 
 import multiprocessing
 import os
@@ -14,51 +14,51 @@ from typing import Literal, NoReturn
 
 import psutil
 
-LONGEST = 240  # seconds after which a command that does not end fails its test
-SAID = "said.txt"
+TIMEOUT = 240  # seconds for a command to end
+OUTPUT = "output.txt"
 
-Whom = Literal["command", "sink", "worker", "all"]
+Target = Literal["command", "exporter", "worker", "all"]
 
-_LOADED = ["tests.conftest", "pgexp.cli.sweep", "pgexp.cli.outcome", "pgexp.execution.extending", "torch._dynamo"]
+_LOADED = ["tests.conftest", "pgexp.cli.sweep", "pgexp.cli.training_report", "pgexp.execution.resume", "torch._dynamo"]
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([*_LOADED, "pgexp.storage.mlflow_sink"])
+_context.set_forkserver_preload([*_LOADED, "pgexp.tracking.export"])
 
 
 def started(folder: Path, command: str, *arguments: str) -> BaseProcess:
-    """Start `pgexp-<command>` in a folder; what it says goes to a file there."""
+    """Start `pgexp-<command>` in a folder, with its output in a file there."""
     process = _context.Process(target=_run, args=(str(folder), command, arguments))
     process.start()
     return process
 
 
 def ended(process: BaseProcess) -> int:
-    """Wait for a command's end, and return its exit code."""
-    process.join(LONGEST)
-    assert process.exitcode is not None, "it does not end"
+    """Wait for the end of a command, and return its exit code."""
+    process.join(TIMEOUT)
+    assert process.exitcode is not None, "the command does not end"
     return process.exitcode
 
 
-def kill(process: BaseProcess, whom: Whom, random: Random) -> Whom:
-    """Kill a command, its sink, one of its workers, or all of these, without a warning; return who was killed.
+def kill(process: BaseProcess, target: Target, random: Random) -> Target:
+    """Kill a command, its exporter, one of its workers, or all of these; return the target.
 
-    Where there is no sink or worker yet, the command is killed itself.
+    If there is no exporter or worker yet, the command is killed.
     """
     with suppress(psutil.NoSuchProcess):
         command = psutil.Process(process.pid)
         below = command.children(recursive=True)
-        sinks = [child for child in below if _is(child, "pgexp.storage.draining")]
-        workers = [child for child in below if _is(child, "forkserver")]  # and what they fork from
-        found: dict[Whom, list[psutil.Process]] = {
-            "sink": sinks,
+        exporters = [child for child in below if _is(child, "pgexp.tracking.export_process")]
+        workers = [child for child in below if _is(child, "forkserver")]  # includes the fork server
+        found: dict[Target, list[psutil.Process]] = {
+            "exporter": exporters,
             "worker": [random.choice(workers)] if workers else [],
             "all": [command, *below],
             "command": [command],
         }
-        whom = whom if found[whom] else "command"
-        for victim in found[whom]:
+        target = target if found[target] else "command"
+        for victim in found[target]:
             with suppress(psutil.NoSuchProcess):
                 victim.kill()
-    return whom
+    return target
 
 
 def _is(process: psutil.Process, name: str) -> bool:
@@ -70,9 +70,9 @@ def _is(process: psutil.Process, name: str) -> bool:
 
 def _run(folder: str, command: str, arguments: Sequence[str]) -> NoReturn:
     os.chdir(folder)
-    said = os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for descriptor in (1, 2):
-        os.dup2(said, descriptor)
+        os.dup2(output, descriptor)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = [f"pgexp-{command}", *arguments]
     main = import_module(f"pgexp.cli.{command}").main

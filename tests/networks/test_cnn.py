@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pgexp.networks.parameters import streams
-from tests.networks.built import cnn, drawn, parameters_of
+from pgexp.networks.network import streams
+from tests.networks.option_networks import cnn, drawn, parameters_of
 
 ROWS = 5
 FLAT = 2 * 7 * 9
@@ -95,15 +95,15 @@ def test_gradients_are_right_and_inputs_are_not_changed(name: str, channels: str
 @pytest.mark.parametrize(
     ("shape", "changed", "message"),
     [
-        ((4, 84, 84), {"channels": "last"}, r"channels last a picture of shape \(4, 84, 84\) has 84 channels"),
-        ((4,), {}, r"shape \(4,\) is not a picture .* choose a network for vectors, such as network=mlp"),
-        ((84, 84), {}, r"shape \(84, 84\) is not a picture .* or stack the frames"),
-        ((4, 84, 84, 3), {}, "is not a picture"),
-        ((1, 2, 9), {}, "convolution 1 has a kernel of 3, but sees a picture of 2 x 9; choose smaller kernels"),
-        ((1, 3, 9), {}, "convolution 2 has a kernel of 2, but sees a picture of 1 x 4; choose smaller kernels"),
-        ((84, 84, 1), {}, "has 84 channels of 84 x 1; say which axis they are"),
-        ((1, 84, 84), {"channels": "last"}, "has 84 channels of 1 x 84; say which axis they are"),
-        ((1, 9, 9), {"strides": [1]}, "must list one number each for every convolution"),
+        ((4, 84, 84), {"channels": "last"}, r"channels=last an image of shape \(4, 84, 84\) has 84 channels"),
+        ((4,), {}, r"must be an image .* \(got shape \(4,\)\).* network=mlp"),
+        ((84, 84), {}, r"must be an image .* or stack the frames"),
+        ((4, 84, 84, 3), {}, "must be an image"),
+        ((1, 2, 9), {}, "kernel of convolution 1 exceeds its input of 2 x 9"),
+        ((1, 3, 9), {}, "kernel of convolution 2 exceeds its input of 1 x 4"),
+        ((84, 84, 1), {}, "has 84 channels of 84 x 1: set channels"),
+        ((1, 84, 84), {"channels": "last"}, "has 84 channels of 1 x 84: set channels"),
+        ((1, 9, 9), {"strides": [1]}, "must have one number per convolution"),
         ((1, 9, 9), {"filters": [], "kernels": [], "strides": []}, "at least one"),
     ],
 )

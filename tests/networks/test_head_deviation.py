@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from pgexp.networks.parameters import streams
+from pgexp.networks.network import streams
 from tests.heads import ROWS, SPACES, box, outputs, shipped
 
 
 @pytest.mark.parametrize("name", ["gaussian", "squashed_gaussian"])
 class TestDeviation:
-    def test_the_heads_own_starts_at_initial_std_and_is_equal_in_all_rows(self, name: str) -> None:
+    def test_the_heads_own_sigma_starts_at_initial_std(self, name: str) -> None:
         head = shipped(name, SPACES["box"], initial_std=0.5)
         assert head.inputs == 2
         own = head.initial(streams(0))
@@ -67,10 +67,10 @@ class TestDeviation:
             log_std = torch.zeros(2, dtype=torch.float64, requires_grad=std == "parameter")
             assert torch.autograd.gradcheck(lambda x, s, head=head: head({"head.log_std": s}, x).cos(), (x, log_std))
 
-    @pytest.mark.parametrize("given", [(0.5, 0.1, 0.4), (0.05, 0.1, 0.4)])
+    @pytest.mark.parametrize("stds", [(0.5, 0.1, 0.4), (0.05, 0.1, 0.4)])
     def test_an_initial_deviation_outside_of_the_bounds_is_refused(
-        self, name: str, given: tuple[float, float, float]
+        self, name: str, stds: tuple[float, float, float]
     ) -> None:
-        first, least, most = given
-        with pytest.raises(ValueError, match=r"initial_std .* is outside of \[0.1, 0.4\]: set min_std <="):
+        first, least, most = stds
+        with pytest.raises(ValueError, match=r"initial_std must be within \[0.1, 0.4\]"):
             shipped(name, SPACES["box"], initial_std=first, min_std=least, max_std=most)

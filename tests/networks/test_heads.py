@@ -9,16 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from pgexp.functional.distributions.beta import Beta
-from pgexp.functional.distributions.categorical import Categorical
-from pgexp.functional.distributions.gaussian import Gaussian
-from pgexp.functional.distributions.multi_categorical import MultiCategorical
-from pgexp.functional.distributions.squashed_gaussian import SquashedGaussian
+from pgexp.functional.distributions import Beta, Categorical, Gaussian, MultiCategorical, SquashedGaussian
 from pgexp.networks.heads import automatic
 from pgexp.networks.heads.automatic import AutomaticHead
-from pgexp.networks.heads.beta import BetaHead
-from pgexp.networks.heads.categorical import CategoricalHead
-from pgexp.networks.parameters import streams
+from pgexp.networks.heads.box import BetaHead
+from pgexp.networks.heads.discrete import CategoricalHead
+from pgexp.networks.network import streams
 from tests.heads import FILES, KINDS, ROWS, SPACES, outputs, parameters_of, read, shipped
 
 
@@ -40,7 +36,7 @@ class TestEveryHead:
         changed = {"std": std} if "std" in read(name) else {}
         head = shipped(name, space, **changed)
         made = head(parameters_of(head), outputs(head.inputs))
-        assert made.shape == (ROWS, head.distribution.parameters)
+        assert made.shape == (ROWS, head.distribution.num_parameters)
         uniforms = np.random.default_rng(0).random((ROWS, head.distribution.draws))
         sample = head.distribution.sample(made, torch.from_numpy(uniforms))
         shape = (ROWS,) if kind == "discrete" else (ROWS, space.size)
@@ -70,11 +66,10 @@ class TestEveryHead:
 
     @pytest.mark.parametrize("kind", SPACES)
     @pytest.mark.parametrize("name", KINDS)
-    def test_it_refuses_a_space_of_another_kind_and_names_heads_that_fit(self, name: str, kind: str) -> None:
+    def test_a_space_of_another_kind_is_refused(self, name: str, kind: str) -> None:
         if KINDS[name] != kind:
             fitting = " or ".join(f"head={other}" for other in KINDS if KINDS[other] == kind)
-            expected = f"it acts in {KINDS[name]} spaces, and this one is {kind}: set head=auto or {fitting}"
-            with pytest.raises(ValueError, match=f"^{expected}$"):
+            with pytest.raises(ValueError, match=f"got {kind}.*: set head=auto or {fitting}"):
                 shipped(name, SPACES[kind])
 
 
@@ -123,7 +118,7 @@ class TestCategoricalHead:
         assert head({}, torch.zeros(1, 4)).dtype == torch.float32
 
     def test_a_prior_of_other_actions_is_refused(self) -> None:
-        with pytest.raises(ValueError, match=r"^prior has 2 numbers, and there are 4 actions$"):
+        with pytest.raises(ValueError, match="prior must have one number per action"):
             shipped("categorical", SPACES["discrete"], prior=[0.5, 0.5])
 
 

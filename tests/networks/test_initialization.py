@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pgexp.networks.initialization import Initialization
-from pgexp.networks.layers import Convolution, Dense
-from pgexp.networks.parameters import streams
-from tests.networks.built import cnn, gru, lstm
+from pgexp.networks.layers import Convolution, Dense, Initialization
+from pgexp.networks.network import streams
+from tests.networks.option_networks import cnn, gru, lstm
 
 INPUTS, OUTPUTS = 200, 300
 BOUNDS = {
@@ -98,7 +97,7 @@ class TestConvolutions:
         product = matrix @ matrix.T if filters <= 45 else matrix.T @ matrix
         torch.testing.assert_close(product, 4 * torch.eye(len(product), dtype=torch.float64))
 
-    def test_biases_are_uniform_within_the_weights_bound_for_pytorch_and_zero_otherwise(self) -> None:
+    def test_biases_are_uniform_for_pytorch_and_zero_otherwise(self) -> None:
         bias = self.drawn("pytorch", filters=10_000)["0.bias"] * math.sqrt(45)
         assert 0.996 < bias.abs().max() <= 1 + 1e-12  # fails by chance with .996^10,000 = 4e-18
         for initialization in ("orthogonal", "xavier", "kaiming", "constant", "zeros"):

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import entropy
 
+from pgexp.algorithms.policy import ObservationNormalizer, Policy
 from pgexp.functional.batch import Batch
-from pgexp.learning.observer import Observer
-from pgexp.learning.policy import Policy
+from pgexp.networks.feedforward import Linear
 from pgexp.networks.heads.head import Head
-from pgexp.networks.linear import Linear
-from pgexp.networks.parameters import Parameters
+from pgexp.networks.network import Parameters
 from tests.episodes import Episode, batch_of
 from tests.heads import SPACES, shipped
 
@@ -29,7 +28,7 @@ def policy_of(head: Head, dtype: torch.dtype, shared: bool = False) -> tuple[Pol
     """Return a policy whose network is the identity: observations are outputs."""
     size = head.inputs + shared
     network = Linear(size, size, bias=False, initialization="zeros", gain=1.0)
-    policy = Policy(Observer(dtype, None, None), network, head, shared)
+    policy = Policy(ObservationNormalizer(dtype, None, None), network, head, shared)
     return policy, {"0.weight": torch.eye(size, dtype=dtype)}
 
 
@@ -68,7 +67,7 @@ class TestCategorical:
         policy, parameters = policy_of(shipped("categorical", SPACES["discrete"]), dtype)
         masks = masks_of(4)
         batch = masked_batch(4, masks, dtype)
-        found, p = policy.read(parameters, batch).parameters, renormalised(batch.observations, masks)
+        found, p = policy.forward(parameters, batch).parameters, renormalised(batch.observations, masks)
         assert 10 < (p == 0).sum() < 4 * STEPS
         for action in range(4):
             log_prob = policy.distribution.log_prob(found, torch.full((STEPS,), action))
@@ -83,7 +82,7 @@ class TestCategorical:
         masks = masks_of(4)
         old, new = masked_batch(4, masks, dtype), masked_batch(4, masks, dtype, seed=1)
         expected = entropy(renormalised(old.observations, masks), renormalised(new.observations, masks), axis=1)
-        found = policy.distribution.kl(*(policy.read(parameters, batch).parameters for batch in (old, new)))
+        found = policy.distribution.kl(*(policy.forward(parameters, batch).parameters for batch in (old, new)))
         assert_near(found, expected, 10 * tolerance)
 
     def test_a_prior_is_renormalised_too(self, dtype: torch.dtype, tolerance: float) -> None:
@@ -92,25 +91,23 @@ class TestCategorical:
         masks = masks_of(4)
         batch = masked_batch(4, masks, dtype)
         p = renormalised(batch.observations + np.log(prior), masks)
-        assert_near(torch.softmax(policy.read(parameters, batch).parameters, -1), p, tolerance)
+        assert_near(torch.softmax(policy.forward(parameters, batch).parameters, -1), p, tolerance)
 
     def test_the_value_of_a_shared_network_is_not_masked(self, dtype: torch.dtype, tolerance: float) -> None:
         policy, parameters = policy_of(shipped("categorical", SPACES["discrete"]), dtype, shared=True)
         masks = masks_of(4)
         batch = masked_batch(5, masks, dtype)
-        reading = policy.read(parameters, batch)
-        assert reading.values is not None
-        assert_near(reading.values, batch.observations[:, 4], tolerance)
-        assert_near(torch.softmax(reading.parameters, -1), renormalised(batch.observations[:, :4], masks), tolerance)
+        output = policy.forward(parameters, batch)
+        assert output.values is not None
+        assert_near(output.values, batch.observations[:, 4], tolerance)
+        assert_near(torch.softmax(output.parameters, -1), renormalised(batch.observations[:, :4], masks), tolerance)
 
-    def test_gradients_of_forbidden_logits_are_0_and_others_are_the_scores(
-        self, dtype: torch.dtype, tolerance: float
-    ) -> None:
+    def test_gradients_of_forbidden_logits_are_0(self, dtype: torch.dtype, tolerance: float) -> None:
         policy, parameters = policy_of(shipped("categorical", SPACES["discrete"]), dtype)
         weight = parameters["0.weight"].requires_grad_()
         mask = np.array([[True, False, True, False]])
         batch = masked_batch(4, mask, dtype)
-        found = policy.read(parameters, batch).parameters
+        found = policy.forward(parameters, batch).parameters
         log_prob, own = policy.distribution.log_prob(found, torch.tensor([2])), policy.distribution.entropy(found)
         score, of_entropy = (torch.autograd.grad(each.sum(), weight, retain_graph=True)[0] for each in (log_prob, own))
         p = renormalised(batch.observations, mask)[0]
@@ -125,7 +122,7 @@ def test_components_of_choices_are_renormalised_each(dtype: torch.dtype, toleran
     policy, parameters = policy_of(shipped("multi_categorical", SPACES["multi_discrete"]), dtype)
     masks = masks_of(2, 3)
     batch = masked_batch(5, masks, dtype)
-    found = policy.read(parameters, batch).parameters
+    found = policy.forward(parameters, batch).parameters
     first = renormalised(batch.observations[:, :2], masks[:, :2])
     second = renormalised(batch.observations[:, 2:], masks[:, 2:])
     assert_near(policy.distribution.entropy(found), entropy(first, axis=1) + entropy(second, axis=1), tolerance)
@@ -139,7 +136,7 @@ def test_a_forbidden_switch_is_off_with_certainty(dtype: torch.dtype, tolerance:
     policy, parameters = policy_of(shipped("bernoulli", SPACES["multi_binary"]), dtype)
     masks = np.random.default_rng(0).random((STEPS, 3)) < 0.5
     batch = masked_batch(3, masks, dtype)
-    found = policy.read(parameters, batch).parameters
+    found = policy.forward(parameters, batch).parameters
     p = np.where(masks, expit(batch.observations.astype(np.float64)), 0.0)
     both = entropy(np.stack([p, 1 - p]), axis=0).sum(1)
     assert_near(policy.distribution.entropy(found), both, tolerance)
@@ -153,5 +150,5 @@ def test_a_mask_of_all_choices_changes_no_bit(name: str) -> None:
     policy, parameters = policy_of(shipped(name, SPACES[kinds[name]]), torch.float32)
     size = policy.head.inputs
     batch = masked_batch(size, np.ones((STEPS, size), bool), torch.float32)
-    plain = policy.read(parameters, replace(batch, masks=None))
-    assert torch.equal(policy.read(parameters, batch).parameters, plain.parameters)
+    plain = policy.forward(parameters, replace(batch, masks=None))
+    assert torch.equal(policy.forward(parameters, batch).parameters, plain.parameters)

@@ -7,10 +7,9 @@ import pytest
 import torch
 import yaml
 
-from pgexp.networks.network import Inspectable, Network, RecurrentNetwork
-from pgexp.networks.parameters import streams
+from pgexp.networks.network import Inspectable, Network, RecurrentNetwork, streams
 from tests.conftest import CONF
-from tests.networks.built import drawn, parameters_of
+from tests.networks.option_networks import drawn, parameters_of
 
 SHAPES = {"cnn_nature": (4, 84, 84), "cnn_small": (10, 10, 6)}
 NAMES = sorted(path.stem for path in (CONF / "network").glob("*.yaml"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pgexp.networks.parameters import Parameters, ParameterVector, cast, streams
+from pgexp.networks.network import Parameters, ParameterVector, cast, streams
 from pgexp.schema.streams import generator
 
 
@@ -53,7 +53,7 @@ def test_a_change_of_a_view_changes_the_vector_and_its_array(parameters: Paramet
     assert stored.views["b"].tolist() == [-1.0]
 
 
-def test_an_optimizers_step_on_a_view_changes_the_vector_there_only(parameters: Parameters) -> None:
+def test_a_step_on_a_view_changes_the_vector_there_only(parameters: Parameters) -> None:
     stored = ParameterVector.of(parameters)
     before = stored.vector.clone()
     views = {name: view.requires_grad_() for name, view in stored.views.items()}

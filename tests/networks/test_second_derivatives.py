@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from pgexp.networks.network import Network, RecurrentNetwork
-from pgexp.networks.sequences import unroll
-from tests.networks.built import cnn, drawn, gru, linear, lstm, mlp, parameters_of
+from pgexp.networks.recurrent import unroll
+from tests.networks.option_networks import cnn, drawn, gru, linear, lstm, mlp, parameters_of
 
 SIZE = 8
 

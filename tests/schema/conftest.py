@@ -1,4 +1,4 @@
-"""Plain configs: what Hydra composes of the shipped defaults, without Hydra."""
+"""The default config as plain values, without Hydra."""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -25,7 +25,7 @@ DEFAULTS = {
 
 @pytest.fixture(scope="session")
 def given() -> Given:
-    """Return a function from changes, values by dotted key, to the default config so changed."""
+    """Return a function from changed values, by dotted key, to the changed default config."""
     root = yaml.safe_load((CONF / "config.yaml").read_text())
     shipped = {key: root[key] for key in ("seed", "dtype", "diagnostics", "budget", "checkpoint", "registry")}
     for group, option in DEFAULTS.items():

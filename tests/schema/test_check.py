@@ -1,4 +1,4 @@
-"""Values are held against parameters: what is right is converted, all that is wrong is told at once."""
+"""Checks of values against parameters: conversions and problems."""
 
 from typing import Annotated, Any, Literal
 
@@ -16,37 +16,37 @@ NETWORK = {
 }
 
 
-def test_defaults_fill_in_what_is_not_given() -> None:
+def test_defaults_are_filled_in() -> None:
     checked, problems = check({"widths": [4], "activation": "relu"}, NETWORK)
     assert problems == []
     assert checked == {"widths": [4], "activation": "relu", "gain": 1.0}
 
 
-def test_an_unknown_key_is_told_with_the_nearest_name_and_all_known_ones() -> None:
+def test_unknown_key() -> None:
     checked, (problem,) = check({"width": 4, "widths": [4], "activation": "relu"}, NETWORK, "network")
     assert "width" not in checked
     assert problem.key == "network.width"
-    assert problem.text == "unknown key (given 4). Did you mean 'widths'? Known here: activation, gain, widths."
+    assert problem.text == "unknown key (got 4). Did you mean 'widths'? Known keys: activation, gain, widths."
 
 
-def test_no_name_is_suggested_where_none_is_near() -> None:
+def test_unknown_key_without_a_near_name() -> None:
     _, (problem,) = check({"zzz": 4}, {"widths": Parameter(int, 1)})
-    assert str(problem) == "zzz: unknown key (given 4). Known here: widths."
+    assert str(problem) == "zzz: unknown key (got 4). Known keys: widths."
 
 
-def test_a_missing_key_is_a_problem_and_never_none() -> None:
+def test_missing_key() -> None:
     checked, (problem,) = check({"widths": [4]}, NETWORK, "network")
     assert "activation" not in checked
-    assert str(problem) == "network.activation: missing; must be one of relu, tanh"
+    assert str(problem) == "network.activation: is missing. Set it to one of relu, tanh"
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_all_problems_are_reported() -> None:
     _, problems = check({"widths": [4, 0], "activation": "swish", "gian": 2.0, "gain": 0.0}, NETWORK, "network")
     assert [str(problem) for problem in problems] == [
-        "network.widths: given [4, 0]; must be a list, each a whole number greater than 0",
-        "network.activation: given 'swish'; must be one of relu, tanh",
-        "network.gian: unknown key (given 2.0). Did you mean 'gain'? Known here: activation, gain, widths.",
-        "network.gain: given 0.0; must be a number greater than 0",
+        "network.widths: must be a list, each a whole number greater than 0 (got [4, 0])",
+        "network.activation: must be one of relu, tanh (got 'swish')",
+        "network.gian: unknown key (got 2.0). Did you mean 'gain'? Known keys: activation, gain, widths.",
+        "network.gain: must be a number greater than 0 (got 0.0)",
     ]
 
 
@@ -66,7 +66,7 @@ def test_every_problem_is_told_at_once() -> None:
         ("anything", Any, "anything"),
     ],
 )
-def test_what_fits_is_converted(value: Any, annotation: Any, expected: Any) -> None:
+def test_valid_values_are_converted(value: Any, annotation: Any, expected: Any) -> None:
     converted = convert(value, annotation)
     assert converted == expected
     assert type(converted) is type(expected)
@@ -105,7 +105,7 @@ def test_what_fits_is_converted(value: Any, annotation: Any, expected: Any) -> N
         ({"widths": [1]}, Factory),
     ],
 )
-def test_what_does_not_fit_is_refused_and_nothing_bends(value: Any, annotation: Any) -> None:
+def test_invalid_values_are_refused(value: Any, annotation: Any) -> None:
     assert refuses(annotation, value)
 
 
@@ -133,5 +133,5 @@ def refuses(annotation: Any, value: Any) -> bool:
         (Any, "any value"),
     ],
 )
-def test_what_is_allowed_is_told_in_words(annotation: Any, words: str) -> None:
+def test_descriptions_of_annotations(annotation: Any, words: str) -> None:
     assert describe(annotation) == words

@@ -11,26 +11,26 @@ import numpy as np
 import pytest
 
 from pgexp.schema import determinism
-from pgexp.schema.determinism import SETTINGS, pin, unclaimed
+from pgexp.schema.determinism import SETTINGS, nondeterminism_reason, pin
 
 
 def run_python(code: str, **environment: str) -> str:
-    """Return the output of a new interpreter that has none of the settings but these."""
+    """Return the output of a new interpreter with these settings only."""
     clean = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     command = [sys.executable, "-W", "error", "-c", code]
     return subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux lists the processor's features there")
-def test_openblas_and_torch_choose_their_routines_for_avx2() -> None:
-    """The environment asks for others. Where the processor lacks AVX2, there is nothing to choose."""
+def test_openblas_and_torch_use_avx2() -> None:
+    """The settings replace others of the environment. Without AVX2 there is no choice."""
     code = """
 import sys
 from pgexp.schema.determinism import pin
 pin()
 assert not {"torch", "numpy", "numba", "mlflow"} & set(sys.modules)
 import torch
-from pgexp.storage.machine import machine
+from pgexp.runs.provenance import machine
 print(torch.get_num_threads(), torch.backends.cpu.get_cpu_capability(), *machine()["numpy"], sep="|")
 """
     others = {"OPENBLAS_CORETYPE": "Nehalem", "ATEN_CPU_CAPABILITY": "default", "OMP_NUM_THREADS": "2"}
@@ -56,7 +56,7 @@ class TestPin:
     @pytest.fixture(autouse=True)
     def unset(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in SETTINGS:
-            monkeypatch.setenv(name, "")  # so that it has its value again after the test
+            monkeypatch.setenv(name, "")  # restored after the test
             monkeypatch.delenv(name)
 
     @pytest.fixture
@@ -70,26 +70,26 @@ class TestPin:
             pin()
         assert {name: os.environ[name] for name in SETTINGS} == SETTINGS
 
-    def test_it_replaces_what_is_set_differently(self, nothing_loaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_replaces_other_values(self, nothing_loaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MKL_CBWR", "AVX512")
         monkeypatch.setenv("OMP_NUM_THREADS", "8")
         pin()
         assert (os.environ["MKL_CBWR"], os.environ["OMP_NUM_THREADS"]) == ("COMPATIBLE", "1")
 
     @pytest.mark.parametrize("library", ["numpy", "torch", "numba"])
-    def test_it_warns_if_a_library_was_loaded_before(
+    def test_it_warns_if_a_library_is_loaded(
         self, nothing_loaded: None, monkeypatch: pytest.MonkeyPatch, library: str
     ) -> None:
         others = {name: value for name, value in SETTINGS.items() if name != "MKL_CBWR"}
         for name, value in others.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("MKL_CBWR", "AVX2")
-        monkeypatch.setitem(sys.modules, library, object())  # that it is there is enough
-        with pytest.warns(UserWarning, match=f"^{library} loaded before pgexp could set MKL_CBWR: runs are correct"):
+        monkeypatch.setitem(sys.modules, library, object())
+        with pytest.warns(UserWarning, match=f"^{library} loaded before pgexp could set MKL_CBWR. Runs are correct"):
             pin()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            pin()  # now all are set
+            pin()
 
     def test_it_does_not_warn_if_all_were_set_before(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "torch", object())
@@ -103,32 +103,32 @@ class TestPin:
 class TestUnclaimed:
     @pytest.fixture(autouse=True)
     def claimed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """This machine is one that the claim covers."""
+        """A machine with equal bits."""
         monkeypatch.setattr(sys, "platform", "linux")
         monkeypatch.setattr(platform, "machine", lambda: "x86_64")
         monkeypatch.setattr(determinism, "_has_avx2", lambda: True)
         monkeypatch.setattr(np, "show_config", lambda mode: _built_with("scipy-openblas"))
 
-    def test_nothing_is_said_if_the_claim_covers_the_machine(self) -> None:
-        assert unclaimed() is None
+    def test_no_reason_on_a_supported_machine(self) -> None:
+        assert nondeterminism_reason() is None
 
     def test_another_system(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "platform", "darwin")
         monkeypatch.setattr(platform, "machine", lambda: "arm64")
-        assert unclaimed() == "the claim covers Linux on x86-64 (this is darwin on arm64)"
+        assert nondeterminism_reason() == "equal bits are promised for Linux on x86-64 only (this is darwin on arm64)"
 
     def test_another_processor(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(platform, "machine", lambda: "aarch64")
-        assert unclaimed() == "the claim covers Linux on x86-64 (this is linux on aarch64)"
+        assert nondeterminism_reason() == "equal bits are promised for Linux on x86-64 only (this is linux on aarch64)"
 
     def test_a_processor_without_avx2(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(determinism, "_has_avx2", lambda: False)
-        assert unclaimed() == "the processor lacks AVX2 or FMA"
+        assert nondeterminism_reason() == "the processor lacks AVX2 or FMA"
 
     @pytest.mark.parametrize("name", ["mkl-sdl", "accelerate", "unknown"])
     def test_numpy_on_another_library(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         monkeypatch.setattr(np, "show_config", lambda mode: _built_with(name))
-        assert unclaimed() == f"NumPy computes with {name}, not with OpenBLAS"
+        assert nondeterminism_reason() == f"NumPy computes with {name}, not with OpenBLAS"
 
     @pytest.mark.parametrize(
         ("flags", "has"),
@@ -147,7 +147,7 @@ class TestUnclaimed:
         monkeypatch.setattr(determinism, "_CPU_INFO", tmp_path / "cpuinfo")
         assert determinism._has_avx2() is has
 
-    def test_without_a_list_of_features_none_is_assumed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_features_without_cpuinfo(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.undo()
         monkeypatch.setattr(determinism, "_CPU_INFO", tmp_path / "absent")
         assert not determinism._has_avx2()

@@ -1,4 +1,4 @@
-"""Keys of runs: each value that decides numbers changes the key, and no other value does."""
+"""Keys of runs, which depend on the values that determine results."""
 
 import json
 import os
@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from pgexp.schema.config import Option, RunConfig
-from pgexp.schema.identity import composed, configuration_key, deciding, plain, run_key
+from pgexp.schema.identity import config_mapping, configuration_key, identity_fields, run_key, to_plain
 from pgexp.schema.parse import parse
 from tests.schema.conftest import Given
 
 OF_NO_CONSEQUENCE = {
     "tracking.uri",
     "tracking.experiment",
-    "tracking.points",
+    "tracking.max_points",
+    "tracking.metrics",
     "registry.name",
     "checkpoint.seconds",
     "evaluation.video",
@@ -33,7 +34,7 @@ def run(given: Given) -> RunConfig:
 
 
 def variants(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield copies of a config's part in which one value is another, each with that value's place."""
+    """Yield copies of a part of a config with one changed value, each with the path of the value."""
     if isinstance(value, Option):
         yield "._target_", replace(value, target=value.target + "X")
         yield from ((place, replace(value, arguments=other)) for place, other in variants(value.arguments))
@@ -64,7 +65,7 @@ def _another(value: Any) -> Any:
     raise TypeError(value)
 
 
-def test_each_value_that_decides_a_number_changes_the_key_and_no_other_does(run: RunConfig) -> None:
+def test_key_depends_on_identity_fields_only(run: RunConfig) -> None:
     others = {place[1:]: other for place, other in variants(run)}
     unchanged = {place for place, other in others.items() if run_key(other) == run_key(run)}
     assert unchanged == OF_NO_CONSEQUENCE
@@ -78,18 +79,18 @@ def test_each_value_that_decides_a_number_changes_the_key_and_no_other_does(run:
     } < others.keys()
 
 
-def test_no_two_of_these_runs_share_a_key(run: RunConfig) -> None:
+def test_keys_are_distinct(run: RunConfig) -> None:
     keys = [run_key(other) for place, other in variants(run) if place[1:] not in OF_NO_CONSEQUENCE]
     assert len(set(keys)) == len(keys)
 
 
-def test_the_configurations_key_is_the_runs_without_the_seed(run: RunConfig) -> None:
+def test_configuration_key_ignores_the_seed(run: RunConfig) -> None:
     others = {place[1:]: other for place, other in variants(run)}
     unchanged = {place for place, other in others.items() if configuration_key(other) == configuration_key(run)}
     assert unchanged == OF_NO_CONSEQUENCE | {"seed"}
 
 
-def test_the_order_of_keys_does_not_matter(given: Given) -> None:
+def test_order_of_keys_does_not_matter(given: Given) -> None:
     def reversed_order(value: Any) -> Any:
         return {name: reversed_order(value[name]) for name in reversed(value)} if isinstance(value, dict) else value
 
@@ -98,17 +99,17 @@ def test_the_order_of_keys_does_not_matter(given: Given) -> None:
     assert run_key(parse(config)) == run_key(parse(reversed_order(config)))
 
 
-def test_an_automatic_num_envs_is_the_same_run_as_the_same_number_set(given: Given) -> None:
+def test_default_num_envs_gives_the_same_key(given: Given) -> None:
     config = {"algorithm.batch.episodes": 12, "env.num_envs": None}
     assert run_key(parse(given(config))) == run_key(parse(given(config | {"env.num_envs": 12})))
     assert run_key(parse(given(config))) != run_key(parse(given(config | {"env.num_envs": 6})))
 
 
-def test_a_whole_number_is_the_same_run_as_its_float(given: Given) -> None:
+def test_integer_gives_the_same_key_as_its_float(given: Given) -> None:
     assert run_key(parse(given({"optimizer.lr": 1}))) == run_key(parse(given({"optimizer.lr": 1.0})))
 
 
-def test_keys_are_the_same_in_every_process(given: Given) -> None:
+def test_keys_are_equal_in_every_process(given: Given) -> None:
     code = """
 import json, sys
 from pgexp.schema.identity import run_key
@@ -127,17 +128,17 @@ print(run_key(parse(json.load(sys.stdin))))
         assert run.stdout.strip() == run_key(parse(given()))
 
 
-def test_a_config_in_plain_values_is_read_back_with_its_wrappers(given: Given) -> None:
+def test_config_with_wrappers_round_trip(given: Given) -> None:
     wrapper = {"_target_": "gymnasium.wrappers.FrameStackObservation", "stack_size": 3}
     run = parse(given({"env.wrappers": [wrapper]}))
-    assert composed(run)["env"]["wrappers"] == [wrapper]
-    assert parse(composed(run), run.choices) == run
+    assert config_mapping(run)["env"]["wrappers"] == [wrapper]
+    assert parse(config_mapping(run), run.choices) == run
 
 
 DYNAMICS = "tests.user_parts.FaultyDynamics"
 
 
-def test_a_key_depends_on_the_arguments_of_the_dynamics(given: Given) -> None:
+def test_key_depends_on_arguments_of_dynamics(given: Given) -> None:
     """The class has the defaults fault: required, at: 60."""
     options = [
         {"_target_": DYNAMICS, "fault": 0},
@@ -152,7 +153,7 @@ def test_a_key_depends_on_the_arguments_of_the_dynamics(given: Given) -> None:
     assert run_key(again) == run_key(runs[2])
 
 
-def test_how_own_dynamics_are_stepped_is_no_part_of_the_key(given: Given) -> None:
+def test_key_ignores_vectorization_of_dynamics(given: Given) -> None:
     dynamics = {"_target_": DYNAMICS, "fault": 0}
     keys = {
         run_key(parse(given({"env.dynamics": dynamics, "env.vectorization": name})))
@@ -161,19 +162,21 @@ def test_how_own_dynamics_are_stepped_is_no_part_of_the_key(given: Given) -> Non
     assert len(keys) == 1
 
 
-def test_absent_dynamics_leave_no_trace_in_what_is_hashed(given: Given) -> None:
-    """So a run of a Gymnasium environment has the key that it had before `env.dynamics` existed."""
-    assert "dynamics" not in json.dumps(deciding(parse(given())))
+def test_absent_dynamics_are_not_in_the_identity(given: Given) -> None:
+    """Gymnasium environments keep the keys that they had before `env.dynamics` existed."""
+    assert "dynamics" not in json.dumps(identity_fields(parse(given())))
     with_dynamics = parse(given({"env.dynamics": {"_target_": DYNAMICS, "fault": 0}}))
-    assert deciding(with_dynamics)["env"]["dynamics"] == {"_target_": DYNAMICS, "fault": 0}
+    assert identity_fields(with_dynamics)["env"]["dynamics"] == {"_target_": DYNAMICS, "fault": 0}
 
 
-def test_a_config_in_plain_values_is_read_back_with_its_dynamics(given: Given) -> None:
+def test_config_with_dynamics_round_trip(given: Given) -> None:
     run = parse(given({"env.id": "Faulty", "env.dynamics": {"_target_": DYNAMICS, "fault": 2, "at": 5}}))
-    assert parse(composed(run), run.choices) == run
+    assert parse(config_mapping(run), run.choices) == run
 
 
-def test_the_order_of_an_options_arguments_does_not_show() -> None:
+def test_order_of_arguments_does_not_matter() -> None:
     nested = {"b": 1, "a": [{"d": 2, "c": 3}]}
     option = Option("m.C", {"second": nested, "first": 0})
-    assert json.dumps(plain(option)) == ('{"_target_": "m.C", "first": 0, "second": {"a": [{"c": 3, "d": 2}], "b": 1}}')
+    assert json.dumps(to_plain(option)) == (
+        '{"_target_": "m.C", "first": 0, "second": {"a": [{"c": 3, "d": 2}], "b": 1}}'
+    )

@@ -1,4 +1,4 @@
-"""A database cluster and an artifact store of the tests' own, on the loopback interface."""
+"""A PostgreSQL cluster and an S3 server on the loopback interface."""
 
 import os
 import shlex
@@ -11,16 +11,16 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from pgexp.storage.record import Record, Tracking, write
+from pgexp.runs.manifest import SweepManifest, Tracking, save_manifest
+from tests.manifests import run_entry
 from tests.mlflow_server import free_port
-from tests.storage.conftest import run_record
 
 PASSWORD = "s3cr3t-hunter2"
 USER = "pgexp"
 
 
 class Postgres:
-    """A PostgreSQL cluster, which can be stopped and started; needs Debian's package `postgresql`."""
+    """A PostgreSQL cluster that can be stopped and started. It needs Debian's package `postgresql`."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -41,11 +41,11 @@ class Postgres:
         self._run("pg_ctl", "-D", str(self._data), "-l", str(self._log), "-o", settings, "-w", "start")
 
     def stop(self) -> None:
-        """Stop it as a crash does."""
+        """Stop it as a crash would."""
         self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "-w", "stop")
 
     def database(self, name: str) -> str:
-        """Make a database and return its address."""
+        """Create a database and return its address."""
         address = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}"
         subprocess.run(["psql", "-q", f"{address}/postgres", "-c", f"CREATE DATABASE {name}"], check=True)
         return f"{address}/{name}"
@@ -58,7 +58,7 @@ class Postgres:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    with TemporaryDirectory(prefix="pgexp-postgres-") as folder:  # pytest's own are closed to other users
+    with TemporaryDirectory(prefix="pgexp-postgres-") as folder:  # other users cannot read pytest's folders
         cluster = Postgres(Path(folder))
         cluster.start()
         yield cluster
@@ -67,7 +67,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
-    """The address of a bucket in an S3 that stands in for Amazon's, which is where the environment says."""
+    """The address of a bucket in a local S3 server; environment variables name the server."""
     import boto3
     from moto.server import ThreadedMotoServer
 
@@ -85,15 +85,15 @@ def bucket() -> Iterator[str]:
 
 
 @pytest.fixture
-def recorded(tmp_path: Path) -> Callable[..., Record]:
-    """Writes the record of a sweep of two configurations with two seeds each; several in one experiment."""
+def recorded(tmp_path: Path) -> Callable[..., SweepManifest]:
+    """Return a function that writes the manifest of a sweep of two configurations with two seeds each."""
 
-    def made(uri: str, name: str = "sweep") -> Record:
-        runs = tuple(run_record(lr, seed, f"runs/{lr}-{seed}") for lr in "ab" for seed in (0, 1))
+    def make(uri: str, name: str = "sweep") -> SweepManifest:
+        runs = tuple(run_entry(lr, seed, f"runs/{lr}-{seed}") for lr in "ab" for seed in (0, 1))
         runs = tuple(replace(run, record=f"{name}-{run.record}") for run in runs)
-        tracking = Tracking(uri, f"corridor of {tmp_path.name} {name}", points=2)
-        record = Record(tmp_path / name, f"sweep {name}", "a and b", "pgexp -m lr=a,b", tracking, runs, {})
-        write(record)
-        return record
+        tracking = Tracking(uri, f"corridor of {tmp_path.name} {name}", max_points=2)
+        manifest = SweepManifest(tmp_path / name, f"sweep {name}", "a and b", "pgexp -m lr=a,b", tracking, runs, {})
+        save_manifest(manifest)
+        return manifest
 
-    return made
+    return make

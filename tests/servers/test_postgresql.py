@@ -1,4 +1,4 @@
-"""PostgreSQL and an S3, behind an MLflow server and without one, killed in the middle: nothing lost, nothing twice."""
+"""PostgreSQL and S3, with and without an MLflow server, killed during an export: nothing is lost or logged twice."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pgexp.cli import sync
-from pgexp.storage.mlflow_client import Metric, MlflowClient, connect
-from pgexp.storage.record import Record, read
-from pgexp.storage.sink import SinkProcess, SinkState
+from pgexp.runs.manifest import SweepManifest, load_manifest
+from pgexp.tracking.client import Metric, MlflowClient, connect
+from pgexp.tracking.exporter import Exporter, ExporterState
 from tests.mlflow_server import MlflowServer
 from tests.servers.conftest import PASSWORD, Postgres
 from tests.stub_trainer import LONG, StubTrainer, stored, wait_for
@@ -28,80 +28,80 @@ def server(request: pytest.FixtureRequest, postgres: Postgres, bucket: str, tmp_
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
-def test_a_sweep_outlives_its_server_and_its_database(
-    server: MlflowServer, postgres: Postgres, recorded: Callable[..., Record]
+def test_sweep_survives_outages_of_server_and_database(
+    server: MlflowServer, postgres: Postgres, recorded: Callable[..., SweepManifest]
 ) -> None:
-    record = recorded(server.uri)
-    trainer = StubTrainer(record)
-    sink = SinkProcess.start(record.folder)
+    manifest = recorded(server.uri)
+    trainer = StubTrainer(manifest)
+    exporter = Exporter.start(manifest.folder)
     trainer.train(200)
-    wait_for(sink, lambda state: state.rows == 800)
+    wait_for(exporter, lambda state: state.rows == 800)
     postgres.stop()
     trainer.train(100)
-    wait_for(sink, lambda state: bool(state.message))
+    wait_for(exporter, lambda state: bool(state.message))
     postgres.start()
-    wait_for(sink, lambda state: state.rows == 1_200)
+    wait_for(exporter, lambda state: state.rows == 1_200)
     server.kill()
     trainer.train(100)
-    wait_for(sink, lambda state: bool(state.message))
+    wait_for(exporter, lambda state: bool(state.message))
     server.start()
-    wait_for(sink, lambda state: state.rows == 1_600)
+    wait_for(exporter, lambda state: state.rows == 1_600)
     server.signal(signal.SIGSTOP)
     trainer.train(100)
-    wait_for(sink, lambda state: bool(state.message))
+    wait_for(exporter, lambda state: bool(state.message))
     server.signal(signal.SIGCONT)
     trainer.end()
-    assert sink.wait(LONG) == SinkState("done", ended=4, runs=4, rows=2_000)
-    assert stored(record) == trainer.expected()
+    assert exporter.wait(LONG) == ExporterState("done", ended=4, runs=4, rows=2_000)
+    assert stored(manifest) == trainer.expected()
 
 
-def test_commands_side_by_side_make_one_database(postgres: Postgres, recorded: Callable[..., Record]) -> None:
+def test_concurrent_exporters_create_one_database(postgres: Postgres, recorded: Callable[..., SweepManifest]) -> None:
     uri = postgres.database("together")
-    records = [recorded(uri, f"sweep{number}") for number in range(4)]
-    trainers = [StubTrainer(record) for record in records]
-    sinks = [SinkProcess.start(record.folder, uri) for record in records]
+    manifests = [recorded(uri, f"sweep{number}") for number in range(4)]
+    trainers = [StubTrainer(manifest) for manifest in manifests]
+    exporters = [Exporter.start(manifest.folder, uri) for manifest in manifests]
     for trainer in trainers:
         trainer.train(50)
         trainer.end()
-    for sink in sinks:
-        assert sink.wait(LONG) == SinkState("done", ended=4, runs=4, rows=200)
-    for record, trainer in zip(records, trainers, strict=True):
-        assert stored(record) == trainer.expected()
+    for exporter in exporters:
+        assert exporter.wait(LONG) == ExporterState("done", ended=4, runs=4, rows=200)
+    for manifest, trainer in zip(manifests, trainers, strict=True):
+        assert stored(manifest) == trainer.expected()
 
 
-def test_a_database_s_password_is_in_no_file_and_comes_from_the_environment(
+def test_password_is_read_from_the_environment_only(
     postgres: Postgres,
-    recorded: Callable[..., Record],
+    recorded: Callable[..., SweepManifest],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     uri = postgres.database("secret")
-    record = recorded(uri)
-    trainer = StubTrainer(record)
-    sink = SinkProcess.start(record.folder, uri)
+    manifest = recorded(uri)
+    trainer = StubTrainer(manifest)
+    exporter = Exporter.start(manifest.folder, uri)
     trainer.train(20)
-    wait_for(sink, lambda state: state.rows == 80)
-    sink.close()
-    assert sink.wait(LONG).state == "done"
+    wait_for(exporter, lambda state: state.rows == 80)
+    exporter.close()
+    assert exporter.wait(LONG).state == "done"
     trainer.end()
-    assert sync.main([str(record.folder)]) == 1
+    assert sync.main([str(manifest.folder)]) == 1
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    assert sync.main([str(record.folder)]) == 0
+    assert sync.main([str(manifest.folder)]) == 0
     out, err = capsys.readouterr()
     assert "the password of postgresql://pgexp:***@127.0.0.1" in err
     assert PASSWORD not in out + err
-    files = [path for path in record.folder.rglob("*") if path.is_file()]
+    files = [path for path in manifest.folder.rglob("*") if path.is_file()]
     assert [path for path in files if PASSWORD.encode() in path.read_bytes()] == []
-    assert "***" in read(record.folder).tracking.uri
-    assert stored(record) == trainer.expected()
+    assert "***" in load_manifest(manifest.folder).tracking.uri
+    assert stored(manifest) == trainer.expected()
 
 
-def test_the_same_points_are_stored_once_in_batches_of_any_mixture(postgres: Postgres) -> None:
+def test_repeated_points_are_stored_once(postgres: Postgres) -> None:
     client: MlflowClient = connect(postgres.database("points"))
     run = client.create_run("0").info.run_id
     points = [Metric("m", 0.1 * step, 1_000 + step, step) for step in range(1_500)]

@@ -1,4 +1,4 @@
-"""A user's own environment, which says in which process it is stepped."""
+"""User environment that reports the process in which it is stepped."""
 
 import os
 from pathlib import Path
@@ -9,19 +9,19 @@ import numpy as np
 
 from tests.execution.own.mine import Clock
 
-_told = set[str]()
+_reported = set[str]()
 
 
 class Reporting(Clock):
-    """A clock that writes its process's id into a pipe at its first step there, and waits until that is read."""
+    """A clock that writes its process id to a pipe at its first step, and waits until that is read."""
 
     def __init__(self, pipe: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._pipe = pipe
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        if self._pipe not in _told:
-            _told.add(self._pipe)
+        if self._pipe not in _reported:
+            _reported.add(self._pipe)
             with Path(self._pipe).open("w") as pipe:
                 pipe.write(str(os.getpid()))
         return super().step(action)

@@ -1,21 +1,21 @@
-"""Fixtures of the tests of workers on other machines: orders, and a Ray cluster."""
+"""Fixtures for workers on other machines: tasks and a Ray cluster."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pgexp.execution.orders import Order
+from pgexp.execution.jobs import Task
 from tests.conftest import Compose
-from tests.workers.orders import ENDLESS, SMALL, Pipe, made_order
 from tests.workers.ray_cluster import LOOPBACK, RayCluster
+from tests.workers.tasks import ENDLESS, SMALL, Pipe, make_task
 
 
 @pytest.fixture
-def orders(configured: Compose, tmp_path: Path) -> tuple[Order, Order]:
-    """Two orders of one record: two seeds with a value network, and a run without a baseline."""
+def tasks(configured: Compose, tmp_path: Path) -> tuple[Task, Task]:
+    """Two tasks of one sweep: two seeds with a value network, and a run without a baseline."""
     value = [configured(*SMALL, "baseline=value", f"seed={seed}") for seed in (3, 4)]
-    return made_order(tmp_path, value, 0), made_order(tmp_path, [configured(*SMALL, "baseline=none")], 1)
+    return make_task(tmp_path, value, 0), make_task(tmp_path, [configured(*SMALL, "baseline=none")], 1)
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def pipe(tmp_path: Path) -> Iterator[Pipe]:
 
 
 @pytest.fixture
-def endless(configured: Compose, tmp_path: Path, pipe: Pipe) -> Order:
-    """An order of a run that trains until it is stopped."""
-    return made_order(tmp_path, [configured(*ENDLESS, pipe.override)], 2)
+def endless(configured: Compose, tmp_path: Path, pipe: Pipe) -> Task:
+    """A task of a run that trains until it is stopped."""
+    return make_task(tmp_path, [configured(*ENDLESS, pipe.override)], 2)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
-"""A Ray cluster of two nodes on the loopback interface, each with one processor; run, it is that cluster.
+"""Ray cluster of two nodes with one processor each, on the loopback interface.
 
-It says its address on stdout, and ends when its stdin does, that is with the process that started it.
+As a program it prints the cluster's address, and ends when its standard input closes.
 """
 
 import os
@@ -11,12 +11,12 @@ from typing import Self
 
 from pgexp.schema.determinism import SETTINGS
 
-# Keeps Ray to the loopback interface. Whoever connects needs it, too.
+# Restricts Ray to the loopback interface; clients need these variables, too.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 class RayCluster:
-    """A cluster in processes of its own, from the start of the block to its end."""
+    """A cluster in other processes, for the duration of the block."""
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-P", __file__]
@@ -35,7 +35,7 @@ class RayCluster:
 def serve() -> None:
     from ray.cluster_utils import Cluster
 
-    with TemporaryDirectory(prefix="ray-") as folder:  # sockets are in it, whose paths are short
+    with TemporaryDirectory(prefix="ray-") as folder:  # contains sockets, whose paths must be short
         cluster = Cluster()
         for _ in range(2):
             cluster.add_node(num_cpus=1, include_dashboard=False, temp_dir=folder, node_ip_address="127.0.0.1")

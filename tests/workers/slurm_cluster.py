@@ -1,6 +1,6 @@
-"""A Slurm of the tests' own: a controller and one node, on the loopback interface.
+"""Slurm cluster of one node on the loopback interface.
 
-It needs Debian's packages slurmctld, slurmd, slurm-client and munge, and root, who alone may start a node's daemon.
+It needs Debian's packages slurmctld, slurmd, slurm-client and munge, and root permissions for the node's daemon.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.mlflow_server import free_port
-from tests.workers.orders import until
+from tests.workers.tasks import wait_until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "sinfo", "squeue", "scancel", "srun")
 CONFIG = """
@@ -45,7 +45,7 @@ PartitionName=all Nodes=alpha Default=YES MaxTime=INFINITE State=UP
 
 
 class Slurm:
-    """A controller and a node, from the start of the block to its end; `SLURM_CONF` has to name its `config`."""
+    """A controller and a node, for the duration of the block. `SLURM_CONF` must name its `config`."""
 
     def __init__(self, folder: Path) -> None:
         missing = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -70,12 +70,12 @@ class Slurm:
         options = [f"--{option}={munge / name}" for option, name in places.items()]
         try:
             self._start("munged", "--foreground", "--force", *options)  # force: its folder is closed to other users
-            until((munge / "socket").exists)
+            wait_until((munge / "socket").exists)
             self._start("slurmctld", "-D", "-c", "-f", config)
             node = shlex.join(["slurmd", "-D", "-N", "alpha", "-f", config])
             covered = f"mount -t tmpfs none {shlex.quote(str(self.hidden))}"  # the node sees another folder there
             self._start("unshare", "--mount", "sh", "-c", f"{covered} && exec {node}")
-            until(lambda: self.told("sinfo", "--noheader", "--format=%t") == "idle")
+            wait_until(lambda: self.query("sinfo", "--noheader", "--format=%t") == "idle")
         except BaseException:
             self.__exit__()
             raise
@@ -83,13 +83,13 @@ class Slurm:
 
     def __exit__(self, *_: object) -> None:
         if len(self._daemons) > 1:  # their steps are not the daemons' children
-            self.told("scancel", "--state=PENDING,RUNNING", "--signal=KILL", "--full", "--user=root")
-            until(lambda: self.told("squeue", "--noheader") == "")
+            self.query("scancel", "--state=PENDING,RUNNING", "--signal=KILL", "--full", "--user=root")
+            wait_until(lambda: self.query("squeue", "--noheader") == "")
         for daemon in reversed(self._daemons):
             daemon.terminate()
             daemon.wait(30)
 
-    def told(self, *command: str) -> str:
+    def query(self, *command: str) -> str:
         """Return what one of Slurm's commands answers."""
         environment = os.environ | {"SLURM_CONF": str(self.config)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)

@@ -1,4 +1,4 @@
-"""The figure of the baseline study: return, variance, signal and bias by baseline, on one axis of steps."""
+"""Figure of the baseline study: return, gradient variance, signal-to-noise ratio and bias over training."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,28 +11,34 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
-from pgexp.comparison.figures.choosing import MOST, Chosen, best
-from pgexp.comparison.figures.naming import Naming, naming, split
-from pgexp.comparison.figures.panels import Legend, limits
-from pgexp.comparison.figures.saving import save
+from pgexp.comparison.baseline_study import GEOMETRIC
+from pgexp.comparison.figures.layout import Legend, axis_limits
 from pgexp.comparison.figures.style import (
+    BAND,
+    MAX_LINES,
     PAGE,
     PALE,
+    Chosen,
+    Naming,
     ShortNumbers,
     Width,
-    blank,
-    caption,
-    counted,
-    dress,
-    looks,
+    add_caption,
+    best_rows,
+    blank_figure,
+    count_text,
+    line_styles,
+    save,
+    short_names,
+    split,
+    style_axes,
     styled,
 )
 
-BAND: Final = 0.15  # opacity
-HEIGHT: Final = 1.35  # inches from one panel to the next
-LEAST: Final = 0.75  # the same, where a page has to hold many
-TITLE: Final = 0.4  # inches of an environment's title and the numbers below its panels
-AROUND: Final = 0.2  # inches of the caption
+# All lengths are in inches.
+HEIGHT: Final = 1.35  # from one panel to the next
+MIN_HEIGHT: Final = 0.75  # the same for many panels per page
+TITLE: Final = 0.4  # an environment's title and the numbers below its panels
+AROUND: Final = 0.2  # the caption
 QUANTITIES: Final[Mapping[str, str]] = {
     "return": "return",
     "variance": "gradient\nvariance",
@@ -40,25 +46,25 @@ QUANTITIES: Final[Mapping[str, str]] = {
     "signal_to_noise": "signal to\nnoise",
     "bias": "bias of\nthe values",
 }
-"""What the quantities of the frame are called, from the top down."""
-LOGARITHMIC: Final = ("variance", "variance_left")
+"""The label of each quantity, from the top down."""
 SIGNED: Final = ("signal_to_noise", "bias")
 
 
 def plot_baseline_study(frame: pd.DataFrame, stem: Path) -> list[Path]:
-    """Write the figure of `draw_baseline_study` and the frame beside it (`saving.save`); return the files."""
+    """Write the figure of `draw_baseline_study` and the frame (`style.save`); return the paths."""
     return save(draw_baseline_study, frame, stem)
 
 
 def draw_baseline_study(frame: pd.DataFrame, width: Width = "two") -> Figure:
-    """Return the figure of `baseline_study.study_frame`: a panel a quantity, one below the other, on one axis of steps.
+    """Return the figure of `study_frame`: a panel per quantity, one below the other, with one axis of steps.
 
-    Environments stand side by side in two columns, one below the other in one. Quantities that no run has recorded
-    have no panel. Of more than MOST configurations those with the best last return are drawn (`shown_study`).
+    Up to three environments are side by side in a wide figure, otherwise one below the other. Quantities that no run
+    has recorded have no panel. Of more than MAX_LINES configurations those with the best last return are drawn
+    (`shown_study`).
     """
-    names = naming(frame)
+    names = short_names(frame)
     shown, note = shown_study(frame, names)
-    styles = looks(names.of(shown))
+    styles = line_styles(names.of(shown))
     quantities = [quantity for quantity in QUANTITIES if (shown["quantity"] == quantity).any()]
     environments = split(shown, "environment")
     with styled():
@@ -68,28 +74,28 @@ def draw_baseline_study(frame: pd.DataFrame, width: Width = "two") -> Figure:
         for column, (environment, rows) in zip(axes, environments, strict=True):
             lines = [(name, styles[names.labels[name]]) for name in rows["configuration_name"].astype(str).unique()]
             for ax, quantity in zip(column, quantities, strict=True):
-                _draw(ax, own := rows[rows["quantity"] == quantity], lines)
-                _dress(ax, quantity, own, ticks=6 if len(axes) == 1 and width == "two" else 4)
+                own = rows[rows["quantity"] == quantity]
+                _draw(ax, own, lines)
+                style_axes(ax, "y", ticks=6 if len(axes) == 1 and width == "two" else 4)
+                _set_vertical_axis(ax, quantity, own)
                 ax.set_ylabel(QUANTITIES[quantity] if column is axes[0] or not side_by_side else "")
+                ax.set_xlim(0, 1.02 * rows["steps"].max() or 1)
+                ax.tick_params(labelbottom=ax is column[-1])
             column[0].set_title(environment)
             column[-1].set_xlabel("environment steps")
-            _share_steps(column, rows["steps"].max())
         figure.align_ylabels()
-        legend.write(figure)
-        caption(figure, counted(shown["n"], "seed"), _what(shown), note)
+        legend.add_to(figure)
+        mean = "mean (geometric for variances)" if shown["quantity"].isin(GEOMETRIC).any() else "mean"
+        band = ", 95 % t band" if shown["low"].notna().any() else ""
+        add_caption(figure, count_text(shown["n"], "seed"), mean + band, note)
     return figure
 
 
-def _what(shown: pd.DataFrame) -> str:
-    mean = "mean (of variances geometric)" if shown["quantity"].isin(LOGARITHMIC).any() else "mean"
-    return f"{mean}, 95 % t band" if shown["low"].notna().any() else mean
-
-
 def shown_study(frame: pd.DataFrame, names: Naming | None = None) -> Chosen:
-    """Return the rows of the configurations that are drawn, and a sentence if these are not all."""
+    """Return the rows of the configurations that are drawn, and a note if others are left out."""
     keys = [frame["environment"], frame["configuration_name"]]
     returns = frame["value"].where(frame["quantity"] == "return").groupby(keys, observed=True).transform("last")
-    return best(frame, (names or naming(frame)).of(frame), returns, MOST, "last return")
+    return best_rows(frame, (names or short_names(frame)).of(frame), returns, MAX_LINES, "last return")
 
 
 def _panels(
@@ -97,8 +103,8 @@ def _panels(
 ) -> tuple[Figure, list[list[Axes]]]:
     """Return the figure and, for each environment, the axes of its quantities from the top down."""
     blocks = 1 if side_by_side else environments
-    high = max(LEAST, min(HEIGHT, ((PAGE - below - AROUND) / blocks - TITLE) / quantities))
-    figure = blank(width, blocks * (quantities * high + TITLE) + below + AROUND)
+    height = max(MIN_HEIGHT, min(HEIGHT, ((PAGE - below - AROUND) / blocks - TITLE) / quantities))
+    figure = blank_figure(width, blocks * (quantities * height + TITLE) + below + AROUND)
     grid = figure.subplots(blocks * quantities, environments if side_by_side else 1, squeeze=False)
     if side_by_side:
         return figure, [list(column) for column in grid.T]
@@ -112,24 +118,16 @@ def _draw(ax: Axes, rows: pd.DataFrame, lines: Sequence[tuple[str, dict[str, Any
         ax.plot(curve["steps"], curve["value"], marker="o" if len(curve) == 1 else None, **style)
 
 
-def _dress(ax: Axes, quantity: str, rows: pd.DataFrame, ticks: int) -> None:
-    dress(ax, "y", ticks)
+def _set_vertical_axis(ax: Axes, quantity: str, rows: pd.DataFrame) -> None:
     ends = [rows[name].to_numpy(float) for name in ("value", "low", "high")]
-    if quantity in LOGARITHMIC and (rows["value"] > 0).any():
+    if quantity in GEOMETRIC and (rows["value"] > 0).any():
         ax.set_yscale("log")
-        ax.set_ylim(*np.power(10, limits(*(np.log10(each[each > 0]) for each in ends))))
+        ax.set_ylim(*np.power(10, axis_limits(*(np.log10(each[each > 0]) for each in ends))))
         decades = np.log10(ax.get_ylim()[1] / ax.get_ylim()[0])
         ax.yaxis.set_major_locator(LogLocator(numticks=5) if decades > 2 else LogLocator(subs=(1, 2, 5), numticks=5))
         ax.yaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_formatter(ShortNumbers())
         return
-    ax.set_ylim(*limits(*ends))
+    ax.set_ylim(*axis_limits(*ends))
     if quantity in SIGNED:
         ax.axhline(0, color=PALE, linewidth=0.6, zorder=1)
-
-
-def _share_steps(column: Sequence[Axes], most: float) -> None:
-    """Give the axes of one environment the same steps, and the numbers to the lowest alone."""
-    for ax in column:
-        ax.set_xlim(0, 1.02 * most or 1)
-        ax.tick_params(labelbottom=ax is column[-1])

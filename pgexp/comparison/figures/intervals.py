@@ -1,4 +1,4 @@
-"""The figure of the estimates: each configuration's interquartile mean and mean, with their intervals and seeds."""
+"""Figure of the estimates: each configuration's interquartile mean and mean, with intervals and seeds."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,66 +11,73 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pgexp.comparison.counting import exclusions
-from pgexp.comparison.figures.choosing import Chosen, best
-from pgexp.comparison.figures.naming import Naming, naming, split
-from pgexp.comparison.figures.panels import Legend, bottom_of, limits
-from pgexp.comparison.figures.rows import most_rows, row_panels
-from pgexp.comparison.figures.saving import save
-from pgexp.comparison.figures.style import PALE, SMALL, Width, caption, counted, styled
-from pgexp.schema import names as columns
+from pgexp.comparison.figures.layout import Legend, axis_limits, bottom_axes, max_rows, row_panels
+from pgexp.comparison.figures.style import (
+    PALE,
+    SMALL,
+    Chosen,
+    Naming,
+    Width,
+    add_caption,
+    best_rows,
+    count_text,
+    save,
+    short_names,
+    split,
+    styled,
+)
+from pgexp.comparison.inclusion import exclusion_reasons
+from pgexp.schema.names import FINAL_RETURN
 from pgexp.schema.palette import COLOURS
-from pgexp.statistics.intervals import FloatArray
+from pgexp.statistics.point_estimates import FloatArray
 
 ESTIMATES: Final[Mapping[str, tuple[str, float, dict[str, Any]]]] = {
     "iqm": ("IQM", -0.15, {"marker": "o", "color": COLOURS[0]}),
     "mean": ("mean", 0.15, {"marker": "D", "color": COLOURS[1], "markerfacecolor": "white"}),
 }
-"""What the columns of the summary are called, how far from the row's middle they stand, and their look."""
+"""The label of each estimate, its vertical offset within a row, and its style."""
 SEED: Final[dict[str, Any]] = {"linestyle": "none", "marker": "|", "markersize": 7, "color": PALE, "alpha": 0.6}
 
 
 def plot_intervals(summary: pd.DataFrame, stem: Path, runs: pd.DataFrame | None = None) -> list[Path]:
-    """Write the figure of `draw_intervals` and the summary beside it (`saving.save`); return the files."""
+    """Write the figure of `draw_intervals` and the summary (`style.save`); return the paths."""
     return save(lambda frame, width: draw_intervals(frame, width, runs), summary, stem)
 
 
 def draw_intervals(summary: pd.DataFrame, width: Width = "two", runs: pd.DataFrame | None = None) -> Figure:
-    """Return the figure of the estimates of `summary.summary`, a panel an environment, a row a configuration.
+    """Return the figure of the estimates of `summary`, a panel per environment, a row per configuration.
 
-    With the runs of `frames.runs` each counted seed's score is a tick. An interval that goes on beyond the panel has
-    no cap there. If a page does not hold all rows, those with the best interquartile means are drawn
-    (`shown_intervals`), which the caption says. A configuration without a score has an empty row that says so.
+    With the runs of `frames.runs` each counted seed's score is a tick. An interval that exceeds the panel has no cap
+    there. If a page does not hold all rows, those with the best interquartile means are drawn (`shown_intervals`), and
+    the caption says so. The row of a configuration without a score says so.
     """
-    names = naming(summary)
+    names = short_names(summary)
     shown, note = shown_intervals(summary, names)
     panels = dict(split(shown, "environment"))
-    scores = _scores(runs)
+    scores = {} if runs is None else _scores(runs)
     with styled():
-        legend = _legend(width, seeds=bool(scores))
+        legend = _legend(width, with_seeds=bool(scores))
         labels = {environment: list(names.of(rows)) for environment, rows in panels.items()}
         figure, axes = row_panels(labels, width, legend.height)
         for ax, rows in zip(axes, panels.values(), strict=True):
             _draw(ax, rows, [scores.get(str(name), np.empty(0)) for name in rows["configuration_name"]])
         axes[0].set_ylabel(names.title)
-        for ax in bottom_of(axes):
+        for ax in bottom_axes(axes):
             ax.set_xlabel("final return")
-        legend.write(figure)
-        caption(figure, counted(shown["n"], "seed"), _intervals(shown), note)
+        legend.add_to(figure)
+        add_caption(figure, count_text(shown["n"], "seed"), _methods(shown), note)
     return figure
 
 
 def shown_intervals(summary: pd.DataFrame, names: Naming | None = None) -> Chosen:
-    """Return the rows that are drawn, and a sentence if these are not all."""
-    labels = (names or naming(summary)).of(summary)
-    return best(summary, labels, summary["iqm"], most_rows(summary["environment"].nunique()), "IQM")
+    """Return the rows that are drawn, and a note if others are left out."""
+    labels = (names or short_names(summary)).of(summary)
+    return best_rows(summary, labels, summary["iqm"], max_rows(summary["environment"].nunique()), "IQM")
 
 
-def _scores(runs: pd.DataFrame | None) -> Mapping[str, FloatArray]:
+def _scores(runs: pd.DataFrame) -> Mapping[str, FloatArray]:
     """Return the scores that count, by configuration."""
-    if runs is None:
-        return {}
-    counted = runs[exclusions(runs) == ""].groupby("configuration_name", observed=True)[columns.FINAL_RETURN]
+    counted = runs[exclusion_reasons(runs) == ""].groupby("configuration_name", observed=True)[FINAL_RETURN]
     return {str(name): own.to_numpy(float) for name, own in counted}
 
 
@@ -86,20 +93,20 @@ def _draw(ax: Axes, rows: pd.DataFrame, scores: Sequence[FloatArray]) -> None:
         ax.text(0.02, place, "no final score", transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL)
     values = np.concatenate([rows["iqm"], rows["mean"], *scores])
     ends = [np.concatenate([rows[f"iqm_{end}"], rows[f"mean_{end}"]]) for end in ("low", "high")]
-    ax.set_xlim(*limits(values, *ends))
+    ax.set_xlim(*axis_limits(values, *ends))
 
 
-def _legend(width: Width, seeds: bool) -> Legend:
+def _legend(width: Width, with_seeds: bool) -> Legend:
     handles: list[Artist] = [Line2D([], [], **style) for _, _, style in ESTIMATES.values()]
     labels = [label for label, _, _ in ESTIMATES.values()]
-    if seeds:
+    if with_seeds:
         handles.append(Line2D([], [], **SEED))
-        labels.append("a seed")
+        labels.append("one seed")
     return Legend(handles, labels, "", width)
 
 
-def _intervals(shown: pd.DataFrame) -> str:
-    """Return what the intervals are, by the summary's columns of methods."""
+def _methods(shown: pd.DataFrame) -> str:
+    """Return the methods of the intervals, from the summary's columns."""
     methods = {label: shown[f"{column}_method"].dropna().unique() for column, (label, _, _) in ESTIMATES.items()}
-    said = ", ".join(f"{label} by {' or '.join(own)}" for label, own in methods.items() if len(own))
-    return f"95 % intervals ({said})" if said and shown["mean_low"].notna().any() else ""
+    listed = ", ".join(f"{label} by {' or '.join(own)}" for label, own in methods.items() if len(own))
+    return f"95 % intervals ({listed})" if listed and shown["mean_low"].notna().any() else ""

@@ -3,8 +3,7 @@
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from pgexp.envs.compiled.dynamics import CONTINUES, TERMINATED, Array, Dynamics, Mask, Words
-from pgexp.envs.compiled.gymnasium_env import DynamicsEnv
+from pgexp.envs.compiled.dynamics import CONTINUES, TERMINATED, Array, Dynamics, DynamicsEnv, Mask, Words
 
 
 class ShortCorridor(Dynamics):

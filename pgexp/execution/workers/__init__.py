@@ -1,1 +1,1 @@
-"""Workers that train runs: processes of this machine, tasks of a Ray cluster, Slurm jobs."""
+"""Workers that train runs: processes on this machine, tasks of a Ray cluster, or Slurm jobs."""

@@ -1,4 +1,4 @@
-"""Workers that are tasks of a Ray cluster: of one that is there, or of one started here."""
+"""Workers as tasks of a Ray cluster: an existing one, or one that is started here."""
 
 import logging
 import os
@@ -9,24 +9,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, final
 
-from pgexp.execution.orders import Order
-from pgexp.execution.workers.elsewhere import enter_elsewhere, placed, settings
-from pgexp.execution.workers.workers import Assignment, Ended, Workers
-from pgexp.schema.errors import ConfigError, Problem
+from pgexp.execution.jobs import Task
+from pgexp.execution.workers.base import TaskExit, TaskHandle, Workers
+from pgexp.execution.workers.worker import run_remote_task, with_absolute_paths
+from pgexp.schema.determinism import SETTINGS
+from pgexp.schema.errors import UserError
 from pgexp.schema.types import PositiveInt
 
-# No report of its use leaves the machine; and a cluster started here, which anybody who reaches it could give work to,
-# listens on the loopback interface only (Ray's own name for that is of the systems on which it is the default).
-_ALWAYS = {"RAY_USAGE_STATS_ENABLED": "0"}
-_HERE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-_LONGEST = 10.0  # seconds that a cluster may take to answer
+# Usage reports are off. A cluster that is started here accepts work from anybody who can reach it, so it listens on the
+# loopback interface only. Ray names that setting after the systems on which it is the default.
+_VARIABLES = {"RAY_USAGE_STATS_ENABLED": "0"}
+_LOCAL_VARIABLES = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+_TIMEOUT = 10.0  # seconds for a cluster to answer
 
 
 @final
 class RayWorkers(Workers):
-    """Tasks of a Ray cluster. Its nodes have the same packages, and see the same folders, as this machine."""
+    """Tasks of a Ray cluster, whose nodes have the same packages and see the same folders as this machine."""
 
-    least_steps = 500_000
+    min_steps = 500_000
 
     def __init__(
         self, address: str | None = None, tasks: PositiveInt | None = None, cpus_per_task: PositiveInt = 1
@@ -34,37 +35,36 @@ class RayWorkers(Workers):
         self._address = address
         self._tasks = tasks
         self._cpus = cpus_per_task
-        self._ray: Any = None  # the module, once it is connected
+        self._ray: Any = None  # the module, once connected
 
     @property
     def count(self) -> int:
-        """The number of tasks at once; nodes that join the cluster add to it, unless a number was set."""
-        places = self._tasks or self._places()
-        if not places:
-            text = f"given {self._cpus}; the Ray cluster has no node with as many processors"
-            raise ConfigError([Problem("workers.cpus_per_task", text)])
-        return places
+        """The number of tasks at once. Without a setting, nodes that join the cluster add to it."""
+        if self._tasks is not None:
+            return self._tasks
+        nodes = self._connected().nodes()
+        count = sum(int(node["Resources"].get("CPU", 0)) // self._cpus for node in nodes if node["Alive"])
+        if not count:
+            text = f"must be at most the number of processors of the cluster's largest node (got {self._cpus})"
+            raise UserError.at("workers.cpus_per_task", text)
+        return count
 
-    def start(self, order: Order) -> Assignment:
-        """Hand an order over as a task, which begins as soon as a node has the processors for it."""
+    def start(self, task: Task) -> TaskHandle:
+        """Submit a task, which begins as soon as a node has free processors for it."""
         ray = self._connected()
-        task = ray.remote(enter_elsewhere).options(
-            name=f"pgexp {order.number}",
+        remote = ray.remote(run_remote_task).options(
+            name=f"pgexp {task.number}",
             num_cpus=self._cpus,
             max_retries=0,  # the scheduler decides on retries
-            runtime_env={"env_vars": settings()},
+            runtime_env={"env_vars": dict(SETTINGS)},  # before NumPy may load
         )
-        return _Task(ray, task.remote(placed(order)))
+        return _RayTask(ray, remote.remote(with_absolute_paths(task)))
 
     def close(self) -> None:
-        """Leave the cluster, which ends the tasks that still run; one that was started here ends with them."""
+        """Leave the cluster, which ends its remaining tasks. A cluster that was started here ends, too."""
         if self._ray is not None:
             self._ray.shutdown()
             self._ray = None
-
-    def _places(self) -> int:
-        nodes = self._connected().nodes()
-        return sum(int(node["Resources"].get("CPU", 0)) // self._cpus for node in nodes if node["Alive"])
 
     def _connected(self) -> Any:
         if self._ray is None:
@@ -73,84 +73,83 @@ class RayWorkers(Workers):
 
 
 @final
-class _Task(Assignment):
-    """A task of a Ray cluster."""
-
+class _RayTask(TaskHandle):
     def __init__(self, ray: Any, result: Any) -> None:
         self._ray = ray
         self._result = result
-        self._ended: Ended | None = None
+        self._exit: TaskExit | None = None
 
-    def ended(self) -> Ended | None:
+    def poll(self) -> TaskExit | None:
         """Return at once how the task ended, or None."""
-        if self._ended is None and not self._ray.is_initialized():  # Ray would start a cluster to answer
-            self._ended = Ended("died", "it was given up: its cluster was left")
-        if self._ended is None and self._ray.wait([self._result], timeout=0)[0]:
-            self._ended = self._fetched()
-        return self._ended
+        if self._exit is None and not self._ray.is_initialized():  # Ray would start a cluster to answer
+            self._exit = TaskExit("died", "the command has left the cluster")
+        if self._exit is None and self._ray.wait([self._result], timeout=0)[0]:
+            self._exit = self._fetch()
+        return self._exit
 
-    def withdraw(self) -> None:
-        """Take the task back; where it has begun, it is interrupted, and keeps its checkpoints as if dismissed."""
-        if self.ended() is None:
+    def cancel(self) -> None:
+        """End the task if it waits; if it has begun, interrupt it, so that it writes a checkpoint and stops."""
+        if self.poll() is None:
             self._ray.cancel(self._result)
 
     def kill(self) -> None:
-        """End the process that the task is in."""
-        if self.ended() is None:
+        """End the task's process."""
+        if self.poll() is None:
             self._ray.cancel(self._result, force=True)
 
-    def _fetched(self) -> Ended:
+    def _fetch(self) -> TaskExit:
         errors = self._ray.exceptions
         try:
-            ended: Ended = self._ray.get(self._result)
-        except errors.RayTaskError as error:  # it could not even begin: its text is a traceback
-            return Ended("failed", str(error).strip().splitlines()[-1])
+            end: TaskExit = self._ray.get(self._result)
+        except errors.RayTaskError as error:  # the function raised; the text is a traceback
+            return TaskExit("failed", str(error).strip().splitlines()[-1])
         except (errors.RuntimeEnvSetupError, errors.TaskUnschedulableError) as error:
-            return Ended("failed", _told(error))
-        except errors.RayError as error:  # the process, or its node, or what they knew is gone
-            return Ended("died", _told(error))
-        return ended
+            return TaskExit("failed", _first_line(error))
+        except errors.RayError as error:  # the process, its node or its result is lost
+            return TaskExit("died", _first_line(error))
+        return end
 
 
 def _connect(address: str | None) -> Any:
-    """Return the module `ray`, connected. Raises ConfigError where there is no such module, or no such cluster."""
-    os.environ.update(_ALWAYS if address else _ALWAYS | _HERE)
+    """Return the module `ray`, connected to a cluster. Raises UserError if either does not exist."""
+    os.environ.update(_VARIABLES if address else _VARIABLES | _LOCAL_VARIABLES)
     try:
         import ray
     except ImportError as error:
-        text = "Ray is an extra of the package: pip install 'pgexp[ray]'"
-        raise ConfigError([Problem("workers", text)]) from error
+        text = "needs Ray (got ray). Install the extra: pip install 'pgexp[ray]'"
+        raise UserError.at("workers", text) from error
     try:
-        with _signals_kept():
+        with _sigterm_handler_kept():
             if address:
-                _reach(address)
+                _require_reachable(address)
                 ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
             else:
                 ray.init("local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        text = f"given {address}; {'no Ray cluster can be reached there' if address else 'none can be started here'}"
-        raise ConfigError([Problem("workers.address", f"{text}: {_told(error)}")]) from error
+        problem = "no Ray cluster can be reached there" if address else "no Ray cluster can be started here"
+        text = f"{problem} (got {address}): {_first_line(error)}"
+        raise UserError.at("workers.address", text) from error
     return ray
 
 
-def _reach(address: str) -> None:
-    """Raise OSError where nobody answers at HOST:PORT: Ray itself would try for minutes."""
+def _require_reachable(address: str) -> None:
+    """Raise OSError if nothing answers at HOST:PORT. Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
-        with socket.create_connection((host, int(port)), _LONGEST):
+        with socket.create_connection((host, int(port)), _TIMEOUT):
             pass
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Keep what SIGTERM does, which Ray takes over."""
-    before = signal.getsignal(signal.SIGTERM)
+def _sigterm_handler_kept() -> Iterator[None]:
+    """Restore the handler of SIGTERM, which Ray replaces."""
+    previous = signal.getsignal(signal.SIGTERM)
     try:
         yield
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(signal.SIGTERM, previous)
 
 
-def _told(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""Workers that are Slurm jobs, through submitit, which can have them as processes of this machine, too.
+"""Workers as Slurm jobs, submitted by submitit, which can also emulate them by processes of this machine.
 
 A job outlives the command that submitted it: jobs of a killed command finish their runs.
 """
@@ -12,26 +12,34 @@ import time
 from pathlib import Path
 from typing import Any, Final, Literal, final
 
-from pgexp.execution.commanding import is_in_command
-from pgexp.execution.orders import Order
-from pgexp.execution.workers.elsewhere import enter_elsewhere, placed, settings, unseen
-from pgexp.execution.workers.queue import OVER, Queue
-from pgexp.execution.workers.workers import Assignment, Ended, Workers
-from pgexp.schema.errors import ConfigError, Problem
+from pgexp.execution.jobs import Task
+from pgexp.execution.workers import lease
+from pgexp.execution.workers.base import TaskExit, TaskHandle, Workers
+from pgexp.execution.workers.worker import not_visible, run_remote_task, with_absolute_paths
+from pgexp.schema.determinism import SETTINGS
+from pgexp.schema.errors import UserError
 from pgexp.schema.types import PositiveFloat, PositiveInt
 
-FOLDER: Final = "workers"  # in the record's folder: a folder for each job, with its script and what it printed
-_LAG: Final = 30.0  # seconds until what a job wrote last is seen here, on a slow network file system
-_LAST_SECONDS: Final = 10.0  # that a killed process of this machine may take to end
-_WARNING: Final = 90  # seconds before its time limit at which a job is warned of it
-_INTERRUPTED: Final = "interrupted: by its time limit, or for a job that goes first"
+FOLDER: Final = "workers"  # in a sweep's folder: one folder per job, with its script and its output
+_RESULT_LAG: Final = 30.0  # seconds until a job's result is visible here, on a slow network file system
+_KILL_TIMEOUT: Final = 10.0  # seconds for a killed process of this machine to end
+_WARNING: Final = 90  # seconds before the time limit at which a job is warned
+_INTERRUPTED: Final = "interrupted by its time limit, or preempted"
+
+_LOST: Final = "LOST"  # the queue no longer lists the job, which has ended
+_ENDED: Final = frozenset(
+    ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED")
+) | {"TIMEOUT", _LOST}
+_QUERY: Final = ("squeue", "--me", "--states=all", "--noheader", "--format=%A %T")
+_QUERY_SECONDS: Final = 10.0  # between two queries
+_QUERY_TIMEOUT: Final = 60.0  # seconds
 
 
 @final
 class SlurmWorkers(Workers):
-    """Slurm jobs. The nodes have the same packages, and see the same folders, as this machine."""
+    """Slurm jobs, on nodes that have the same packages and see the same folders as this machine."""
 
-    least_steps = 10_000_000
+    min_steps = 10_000_000
 
     def __init__(
         self,
@@ -48,103 +56,129 @@ class SlurmWorkers(Workers):
         self._cluster = cluster
         self._jobs = jobs
         general = {"timeout_min": timeout_min, "cpus_per_task": cpus_per_task, "mem_gb": mem_gb}
-        of_slurm = {"slurm_partition": partition, "slurm_account": account, "slurm_setup": setup}
+        slurm_only = {"slurm_partition": partition, "slurm_account": account, "slurm_setup": setup}
         further = {
             "slurm_signal_delay_s": min(_WARNING, 60 * timeout_min // 2),
             # The scheduler decides on retries.
             "slurm_additional_parameters": {"no-requeue": True} | (parameters or {}),
         }
-        self._parameters: dict[str, Any] = general | of_slurm | further
+        self._parameters: dict[str, Any] = general | slurm_only | further
         self._setup = setup or []
-        self._queue = Queue() if cluster == "slurm" else None
-        self._started: list[_Job] = []
+        self._queue = SlurmQueue() if cluster == "slurm" else None
+        self._submitted: list[_SlurmJob] = []
 
     @property
     def count(self) -> int:
         """The number of jobs at once."""
         return self._jobs
 
-    def start(self, order: Order) -> Assignment:
-        """Submit an order as a job."""
-        folder = order.folder / FOLDER
+    def start(self, task: Task) -> TaskHandle:
+        """Submit a task as a job. Raises UserError."""
+        folder = task.folder / FOLDER
         folder.mkdir(exist_ok=True)
-        folder.chmod(0o700)  # an order holds secrets, and lies there until its job has begun
-        job = _submitted(self._cluster, folder, self._parameters, self._setup, order)
+        folder.chmod(0o700)  # a task contains secrets, and its file is there until the job has begun
+        job = _submit(self._cluster, folder, self._parameters, self._setup, task)
         if self._queue is not None:
-            self._queue.watch(job.job_id)
-        self._started = [other for other in self._started if other.ended() is None]
-        self._started.append(_Job(job, self._queue, order))
-        return self._started[-1]
+            self._queue.add(job.job_id)
+        self._submitted = [other for other in self._submitted if other.poll() is None]
+        self._submitted.append(_SlurmJob(job, self._queue, task))
+        return self._submitted[-1]
 
     def close(self) -> None:
-        """Cancel the jobs that still work or wait; those that are processes of this machine are gone thereafter."""
-        for job in self._started:
+        """Kill the jobs that wait or train. Those that are processes of this machine have ended on return."""
+        for job in self._submitted:
             job.kill()
-        for job in self._started:
-            job.leave()
+        for job in self._submitted:
+            job.join()
+
+
+class SlurmQueue:
+    """States of this user's jobs, at most some seconds old. One query without accounting covers all jobs."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, str] = {}
+        self._queried = float("-inf")
+
+    def add(self, job: str) -> None:
+        """Add a job that was just submitted."""
+        self._states[job] = "PENDING"
+
+    def state(self, job: str) -> str:
+        """Return the state of a job by Slurm's name, or LOST."""
+        if time.monotonic() - self._queried >= _QUERY_SECONDS:
+            self._query()
+            self._queried = time.monotonic()
+        return self._states[job]
+
+    def _query(self) -> None:
+        try:
+            done = subprocess.run(_QUERY, capture_output=True, text=True, timeout=_QUERY_TIMEOUT, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return  # Slurm's controller does not answer, which ends no job
+        listed = dict(line.split() for line in done.stdout.splitlines())
+        self._states = {job: listed.get(job, _LOST) for job in self._states}
 
 
 @final
-class _Job(Assignment):
-    """A job of submitit's."""
-
-    def __init__(self, job: Any, queue: Queue | None, order: Order) -> None:
+class _SlurmJob(TaskHandle):
+    def __init__(self, job: Any, queue: SlurmQueue | None, task: Task) -> None:
         self._job = job
         self._queue = queue
-        self._order = order
-        self._over: float | None = None  # since when it is known to be over
-        self._ended: Ended | None = None
+        self._task = task
+        self._end_seen: float | None = None  # time at which the job was first seen to have ended
+        self._exit: TaskExit | None = None
 
-    def ended(self) -> Ended | None:
-        """Return at once how the job ended, or None: by its result, or by its having none although it is over."""
-        if self._ended is None:
-            self._ended = self._result() or self._lost()
-            if self._ended is not None:
-                for left in (self._job.paths.submitted_pickle, self._job.paths.result_pickle):
-                    left.unlink(missing_ok=True)
-        return self._ended
+    def poll(self) -> TaskExit | None:
+        """Return at once how the job ended, or None: by its result, or if it has ended without one."""
+        if self._exit is None:
+            self._exit = self._read_result() or self._missing_result()
+            if self._exit is not None:
+                for path in (self._job.paths.submitted_pickle, self._job.paths.result_pickle):
+                    path.unlink(missing_ok=True)
+        return self._exit
 
-    def withdraw(self) -> None:
-        """Cancel the job if it waits in the queue."""
-        if self.ended() is None and self._state() == "PENDING":
+    def cancel(self) -> None:
+        """Kill the job if it waits in the queue."""
+        if self.poll() is None and self._state() == "PENDING":
             self.kill()
 
     def kill(self) -> None:
-        """Cancel the job."""
-        if self.ended() is not None:
+        """Kill the job."""
+        if self.poll() is not None:
             return
-        self._job.paths.submitted_pickle.unlink(missing_ok=True)  # the order, which nobody will read any more
+        self._job.paths.submitted_pickle.unlink(missing_ok=True)  # contains secrets
         if self._queue is None:
             self._job.cancel()
         else:
             subprocess.run(("scancel", "--signal=KILL", "--full", self._job.job_id), capture_output=True, check=False)
 
-    def leave(self) -> None:
-        """Return once the job is over, if it is a process of this machine and has been killed."""
-        deadline = time.monotonic() + _LAST_SECONDS
+    def join(self) -> None:
+        """Wait for the end of a killed job that is a process of this machine."""
+        deadline = time.monotonic() + _KILL_TIMEOUT
         while self._queue is None and not self._job.done() and time.monotonic() < deadline:
             time.sleep(0.05)
 
-    def _result(self) -> Ended | None:
+    def _read_result(self) -> TaskExit | None:
         path = self._job.paths.result_pickle
         if not path.exists() or (self._queue is None and not self._job.done()):
             return None
-        how, what = pickle.loads(path.read_bytes())  # it is put in place whole
-        return what if how == "success" else Ended("failed", what.strip().splitlines()[-1])
+        status, value = pickle.loads(path.read_bytes())  # submitit renames the complete file to this path
+        return value if status == "success" else TaskExit("failed", value.strip().splitlines()[-1])
 
-    def _lost(self) -> Ended | None:
+    def _missing_result(self) -> TaskExit | None:
+        """Return the end of a job that has ended without a result."""
         state = self._state()
-        if state not in OVER:
+        if state not in _ENDED:
             return None
-        if self._over is None:
-            self._over = time.monotonic()
-            return None  # it may have written its result since that was looked for
-        if self._queue is not None and time.monotonic() - self._over < _LAG:
+        if self._end_seen is None:
+            self._end_seen = time.monotonic()
+            return None  # the result may have been written after `_read_result`
+        if self._queue is not None and time.monotonic() - self._end_seen < _RESULT_LAG:
             return None
-        paths = self._job.paths
-        if state == "FAILED" and not paths.stdout.exists():  # Slurm itself writes that, on the job's node
-            return Ended("failed", unseen(f"the node of job {self._job.job_id}", self._order))
-        return Ended("died", f"job {self._job.job_id} {state}; it said: {paths.stderr}")
+        job, paths = f"job {self._job.job_id}", self._job.paths
+        if state == "FAILED" and not paths.stdout.exists():  # Slurm writes that on the job's node
+            return TaskExit("failed", not_visible(f"the node of {job}", self._task))
+        return TaskExit("died", f"{job} {state}; its output is in {paths.stderr}")
 
     def _state(self) -> str:
         if self._queue is None:
@@ -152,43 +186,45 @@ class _Job(Assignment):
         return self._queue.state(self._job.job_id)
 
 
-def enter_job(order: Order) -> Ended:
-    """Train an order in this process, which is a job, and return how it ended. A warned job writes its checkpoint."""
+def run_job(task: Task) -> TaskExit:
+    """Train a task in this process, which is a job, and return how it ended. A warned job writes a checkpoint."""
     from submitit import JobEnvironment
 
-    JobEnvironment().paths.submitted_pickle.unlink(missing_ok=True)  # the order, which holds secrets
-    warning = getattr(signal, f"SIG{JobEnvironment.USR_SIG}")  # before the time limit; SIGTERM where it is preempted
+    JobEnvironment().paths.submitted_pickle.unlink(missing_ok=True)  # contains secrets
+    warning = getattr(signal, f"SIG{JobEnvironment.USR_SIG}")  # before the time limit; SIGTERM if preempted
     signal.signal(warning, lambda number, frame: signal.raise_signal(signal.SIGTERM))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        ended = enter_elsewhere(order)
+        end = run_remote_task(task)
     except KeyboardInterrupt:
-        return Ended("died", _INTERRUPTED)
-    unasked = ended.how == "stopped" and is_in_command(order.folder, order.token)
-    return Ended("died", _INTERRUPTED) if unasked else ended
+        return TaskExit("died", _INTERRUPTED)
+    was_interrupted = end.status == "stopped" and lease.is_held(task.folder, task.token)
+    return TaskExit("died", _INTERRUPTED) if was_interrupted else end
 
 
-def _submitted(cluster: str, folder: Path, parameters: dict[str, Any], setup: list[str], order: Order) -> Any:
-    """Return a new job. Raises ConfigError where submitit is missing, or there is no such cluster, or it refuses."""
+def _submit(cluster: str, folder: Path, parameters: dict[str, Any], setup: list[str], task: Task) -> Any:
+    """Return a new job. Raises UserError if submitit or the cluster is missing, or refuses the job."""
     try:
         from submitit import AutoExecutor
         from submitit.core.utils import FailedJobError, FailedSubmissionError
     except ImportError as error:
-        text = "Slurm is an extra of the package: pip install 'pgexp[slurm]'"
-        raise ConfigError([Problem("workers", text)]) from error
-    # submitit says by a variable where a job is; where jobs are not given the environment (export), it would get lost.
-    variables = settings() | {"SUBMITIT_EXECUTOR": cluster}
+        text = "needs submitit (got slurm). Install the extra: pip install 'pgexp[slurm]'"
+        raise UserError.at("workers", text) from error
+    # submitit names the executor by a variable, which is lost if jobs do not inherit the environment (export).
+    variables = dict(SETTINGS) | {"SUBMITIT_EXECUTOR": cluster}
     python = ["env", *(f"{name}={value}" for name, value in variables.items()), sys.executable]
-    # submitit's own setup of a local job hides the job's process behind a shell, which cancelling does not get past.
-    here = ["sh", "-c", " && ".join([*setup, 'exec "$0" "$@"']), *python]
+    # submitit's own setup of a local job starts it below a shell, which would be cancelled in its place.
+    local_python = ["sh", "-c", " && ".join([*setup, 'exec "$0" "$@"']), *python]
     try:
-        executor = AutoExecutor(folder / "%j", cluster, slurm_python=shlex.join(python), local_python=shlex.join(here))
-        executor.update_parameters(name=f"pgexp-{order.number}", **parameters)
-        job = executor.submit(enter_job, placed(order))
+        executor = AutoExecutor(
+            folder / "%j", cluster, slurm_python=shlex.join(python), local_python=shlex.join(local_python)
+        )
+        executor.update_parameters(name=f"pgexp-{task.number}", **parameters)
+        job = executor.submit(run_job, with_absolute_paths(task))
     except (FailedJobError, FailedSubmissionError, RuntimeError) as error:
-        text = f"given {cluster}; no job can be submitted: {str(error).strip()}"
-        raise ConfigError([Problem("workers.cluster", text)]) from error
-    finally:  # a link to the script, which stands in the job's folder; and the order itself, where it was refused
-        for left in (*folder.glob(".submission_file_*.sh"), *folder.glob("*.pkl")):
-            left.unlink()
+        text = f"no job can be submitted (got {cluster}): {str(error).strip()}"
+        raise UserError.at("workers.cluster", text) from error
+    finally:  # a link to the script, which is in the job's folder, and the file of a task that was refused
+        for path in (*folder.glob(".submission_file_*.sh"), *folder.glob("*.pkl")):
+            path.unlink()
     return job

@@ -1,1 +1,1 @@
-"""Heads: what makes of a network's outputs a distribution over actions, and of a sample the environment's action."""
+"""Policy heads: maps from a network's outputs to a distribution over actions, and from samples to actions."""

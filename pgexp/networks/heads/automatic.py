@@ -1,17 +1,15 @@
-"""Head that fits the environment's action space."""
+"""Head selected by the environment's action space."""
 
 from typing import Any
 
 from torch import Tensor
 
-from pgexp.functional.distributions.distribution import Distribution
+from pgexp.functional.distributions import Distribution
 from pgexp.functional.spaces import ActionSpace
-from pgexp.networks.heads.bernoulli import BernoulliHead
-from pgexp.networks.heads.categorical import CategoricalHead
-from pgexp.networks.heads.gaussian import GaussianHead
+from pgexp.networks.heads.box import GaussianHead
+from pgexp.networks.heads.discrete import BernoulliHead, CategoricalHead, MultiCategoricalHead
 from pgexp.networks.heads.head import CompiledHead, Head
-from pgexp.networks.heads.multi_categorical import MultiCategoricalHead
-from pgexp.networks.parameters import Parameters, Streams
+from pgexp.networks.network import Parameters, Streams
 
 # The values of conf/head/gaussian.yaml; a test compares the two.
 GAUSSIAN: dict[str, Any] = {
@@ -24,39 +22,39 @@ GAUSSIAN: dict[str, Any] = {
 
 
 class AutomaticHead(Head):
-    """The head that the kind of space asks for: categorical, multi-categorical, Bernoulli, or Gaussian as shipped."""
+    """The head for the kind of space: categorical, multi-categorical, Bernoulli, or Gaussian with default values."""
 
     def __init__(self, space: ActionSpace) -> None:
-        self._head = _fitting(space)
+        self._head = _select(space)
 
     @property
     def distribution(self) -> Distribution:
-        """The chosen head's."""
+        """The selected head's."""
         return self._head.distribution
 
     @property
     def inputs(self) -> int:
-        """The chosen head's."""
+        """The selected head's."""
         return self._head.inputs
 
     def initial(self, streams: Streams) -> Parameters:
-        """Return the chosen head's own parameters."""
+        """Return the selected head's own parameters."""
         return self._head.initial(streams)
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return the chosen head's parameters of distributions. x: [B, inputs]; the result: [B, P]."""
+        """Return the selected head's parameters of distributions. x: [B, inputs]; the result: [B, P]."""
         return self._head(parameters, x)
 
     def act(self, sample: Tensor) -> Tensor:
-        """Return the chosen head's action. sample: [B] or [B, D]."""
+        """Return the selected head's action. sample: [B] or [B, D]."""
         return self._head.act(sample)
 
     def compiled(self) -> CompiledHead | None:
-        """Return the chosen head's sampling."""
+        """Return the selected head's sampling."""
         return self._head.compiled()
 
 
-def _fitting(space: ActionSpace) -> Head:
+def _select(space: ActionSpace) -> Head:
     match space.kind:
         case "discrete":
             return CategoricalHead(space)

@@ -1,4 +1,4 @@
-"""The figures of profiles, sensitivities, interactions and the baseline study."""
+"""Figures of profiles, sensitivities, interactions and the baseline study."""
 
 import math
 from collections.abc import Callable
@@ -14,11 +14,10 @@ from matplotlib.patches import Rectangle
 from pgexp.comparison.figures.baseline_study import draw_baseline_study, shown_study
 from pgexp.comparison.figures.curves import draw_curves
 from pgexp.comparison.figures.differences import draw_differences
-from pgexp.comparison.figures.interaction import cells, draw_interaction
 from pgexp.comparison.figures.intervals import draw_intervals
 from pgexp.comparison.figures.profiles import draw_profiles, shown_profiles
-from pgexp.comparison.figures.sensitivity import draw_sensitivity, geometric
-from tests.comparison.figures import samples
+from pgexp.comparison.figures.sensitivity import draw_interaction, draw_sensitivity, is_geometric, score_cells
+from tests.comparison.figures import figure_frames
 
 
 def points(ax: Axes) -> list[list[list[float]]]:
@@ -26,7 +25,7 @@ def points(ax: Axes) -> list[list[list[float]]]:
 
 
 def test_a_profile_is_a_step_function_with_its_band() -> None:
-    frame = samples.profile()
+    frame = figure_frames.profile()
     figure = draw_profiles(frame)
     (ax,) = figure.axes
     for line, (_, own) in zip(ax.get_lines(), frame.groupby("configuration_name"), strict=True):
@@ -35,18 +34,18 @@ def test_a_profile_is_a_step_function_with_its_band() -> None:
     band = next(part for part in ax.collections if isinstance(part, PolyCollection))
     heights = set(band.get_paths()[0].vertices[:, 1])
     assert heights == set(frame[frame["configuration_name"] == "baseline=none"][["low", "high"]].to_numpy().ravel())
-    assert figure.get_suptitle() == "2 to 4 runs a line; 95 % exact binomial band at each score"
+    assert figure.get_suptitle() == "2 to 4 runs per line; 95 % exact binomial band at each score"
 
 
-def test_of_many_profiles_those_with_the_best_medians_are_drawn() -> None:
-    frame = pd.concat([samples.profile().assign(configuration_name=f"lr={n}", score=n) for n in range(12)])
+def test_the_profiles_with_the_best_medians_are_drawn() -> None:
+    frame = pd.concat([figure_frames.profile().assign(configuration_name=f"lr={n}", score=n) for n in range(12)])
     shown, note = shown_profiles(frame)
     assert shown["configuration_name"].unique().tolist() == [f"lr={n}" for n in range(2, 12)]
     assert note == "the 10 of 12 configurations with the best median"
 
 
-def test_sensitivity_is_drawn_over_a_logarithmic_axis() -> None:
-    figure = draw_sensitivity(samples.sensitivities())
+def test_sensitivity_has_a_logarithmic_axis() -> None:
+    figure = draw_sensitivity(figure_frames.sensitivities())
     (ax,) = figure.axes
     assert (ax.get_xscale(), ax.get_xlabel()) == ("log", "optimizer.lr")
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0.0001", "0.001", "0.01"]
@@ -59,8 +58,8 @@ def test_sensitivity_is_drawn_over_a_logarithmic_axis() -> None:
     assert texts == ["mean over the other hyper-parameters", "others at their best (chosen on these seeds)"]
 
 
-def test_one_kind_of_sensitivity_needs_no_legend() -> None:
-    frame = samples.sensitivities()
+def test_one_kind_of_sensitivity_has_no_legend() -> None:
+    frame = figure_frames.sensitivities()
     figure = draw_sensitivity(frame[frame["kind"] == "marginal"])
     assert figure.legends == []
     assert points(figure.axes[0]) == [[[1e-4, 100], [1e-3, 101], [1e-2, 102]]]
@@ -68,10 +67,8 @@ def test_one_kind_of_sensitivity_needs_no_legend() -> None:
 
 @pytest.mark.parametrize("values", [("none", "value"), (True, False)])
 @pytest.mark.parametrize(("kinds", "aside"), [(["marginal"], 0), (["marginal", "best"], 0.1)])
-def test_values_that_are_no_numbers_stand_side_by_side_and_are_not_joined(
-    values: tuple[object, ...], kinds: list[str], aside: float
-) -> None:
-    frame = samples.sensitivities(values, "baseline")
+def test_categories_are_not_joined_by_lines(values: tuple[object, ...], kinds: list[str], aside: float) -> None:
+    frame = figure_frames.sensitivities(values, "baseline")
     (ax,) = draw_sensitivity(frame[frame["kind"].isin(kinds)]).axes
     assert [label.get_text() for label in ax.get_xticklabels()] == [str(value) for value in values]
     marginal = next(line for line in ax.get_lines() if line.get_marker() == "o")
@@ -79,8 +76,10 @@ def test_values_that_are_no_numbers_stand_side_by_side_and_are_not_joined(
     assert all(line.get_linestyle() == "None" for line in ax.get_lines())
 
 
-def test_the_panels_of_an_environment_have_one_axis_of_scores() -> None:
-    frame = pd.concat([samples.sensitivities(), samples.sensitivities((1, 2), "batch").assign(score=9, low=8, high=10)])
+def test_panels_of_an_environment_share_the_score_axis() -> None:
+    frame = pd.concat(
+        [figure_frames.sensitivities(), figure_frames.sensitivities((1, 2), "batch").assign(score=9, low=8, high=10)]
+    )
     one, other = draw_sensitivity(frame).axes
     assert one.get_ylim() == other.get_ylim()
 
@@ -98,12 +97,12 @@ def test_the_panels_of_an_environment_have_one_axis_of_scores() -> None:
         ([5], False),
     ],
 )
-def test_geometric_values_are_known(values: list[float], expected: bool) -> None:
-    assert geometric(np.array(values, dtype=float)) is expected
+def test_is_geometric(values: list[float], expected: bool) -> None:
+    assert is_geometric(np.array(values, dtype=float)) is expected
 
 
-def test_an_interaction_is_a_map_with_numbers_and_hatched_gaps() -> None:
-    ax, _bar = draw_interaction(samples.interactions()).axes
+def test_interaction_is_a_map_with_hatched_gaps() -> None:
+    ax, _bar = draw_interaction(figure_frames.interactions()).axes
     mesh = next(part for part in ax.collections if isinstance(part, QuadMesh))
     shown = np.ma.filled(np.ma.asarray(mesh.get_array(), dtype=float), math.nan)
     np.testing.assert_array_equal(shown, [[0, 10, 20], [1, 11, math.nan]])
@@ -115,14 +114,14 @@ def test_an_interaction_is_a_map_with_numbers_and_hatched_gaps() -> None:
     assert [(patch.get_xy(), patch.get_hatch()) for patch in gaps] == [((2, 1), "////")]
 
 
-def test_numbers_rise_along_a_map_whatever_the_order_of_its_rows() -> None:
-    table = cells(samples.interactions().iloc[::-1])
+def test_map_axes_are_sorted() -> None:
+    table = score_cells(figure_frames.interactions().iloc[::-1])
     assert table.columns.tolist() == [1e-4, 1e-3, 1e-2]
     assert table.loc["none"].tolist() == [0, 10, 20]
 
 
-def test_the_baseline_study_has_a_panel_a_quantity_on_one_axis_of_steps() -> None:
-    frame = samples.study()
+def test_baseline_study_has_a_panel_per_quantity() -> None:
+    frame = figure_frames.study()
     figure = draw_baseline_study(frame)
     labels = [ax.get_ylabel().replace("\n", " ") for ax in figure.axes]
     assert labels == ["return", "gradient variance", "signal to noise", "bias of the values"]
@@ -131,13 +130,15 @@ def test_the_baseline_study_has_a_panel_a_quantity_on_one_axis_of_steps() -> Non
     variance = points(figure.axes[1])
     assert variance == [[[100, 1], [200, 30], [300, 1000]], [[100, 2], [200, 31], [300, 1001]]]
     drawn = [line.get_ydata() for line in figure.axes[3].get_lines() if len(line.get_ydata())]
-    assert [list(values) for values in drawn] == [[2, 31, 1001], [0, 0]], "of none there is no bias; the line of zero"
-    assert figure.get_suptitle() == "5 seeds; mean (of variances geometric), 95 % t band"
+    assert [list(values) for values in drawn] == [[2, 31, 1001], [0, 0]], (
+        "the baseline none has no bias; the second line is zero"
+    )
+    assert figure.get_suptitle() == "5 seeds; mean (geometric for variances), 95 % t band"
     assert len(figure.legends) == 1
 
 
-def test_environments_stand_side_by_side_in_two_columns_only() -> None:
-    frame = pd.concat([samples.study(environment=name) for name in ("A-v1", "B-v1")])
+def test_environments_are_side_by_side_in_wide_figures() -> None:
+    frame = pd.concat([figure_frames.study(environment=name) for name in ("A-v1", "B-v1")])
     wide, narrow = (draw_baseline_study(frame, width) for width in ("two", "one"))
     assert {ax.get_subplotspec().get_gridspec().get_geometry() for ax in wide.axes} == {(4, 2)}
     assert {ax.get_subplotspec().get_gridspec().get_geometry() for ax in narrow.axes} == {(8, 1)}
@@ -145,8 +146,8 @@ def test_environments_stand_side_by_side_in_two_columns_only() -> None:
         assert {ax.get_title(loc="left") for ax in figure.axes} == {"A-v1", "B-v1", ""}
 
 
-def test_of_many_configurations_those_with_the_best_last_return_are_studied() -> None:
-    shown, note = shown_study(samples.study([f"lr={n}" for n in range(12)]))
+def test_the_best_last_returns_are_studied() -> None:
+    shown, note = shown_study(figure_frames.study([f"lr={n}" for n in range(12)]))
     assert shown["configuration_name"].unique().tolist() == [f"lr={n}" for n in range(2, 12)]
     assert note == "the 10 of 12 configurations with the best last return"
 
@@ -154,15 +155,15 @@ def test_of_many_configurations_those_with_the_best_last_return_are_studied() ->
 @pytest.mark.parametrize(
     ("draw", "frame"),
     [
-        (draw_curves, samples.curve()),
-        (draw_intervals, samples.summary()),
-        (draw_differences, samples.differences()),
-        (draw_profiles, samples.profile()),
-        (draw_sensitivity, samples.sensitivities()),
-        (draw_interaction, samples.interactions()),
-        (draw_baseline_study, samples.study()),
+        (draw_curves, figure_frames.curve()),
+        (draw_intervals, figure_frames.summary()),
+        (draw_differences, figure_frames.differences()),
+        (draw_profiles, figure_frames.profile()),
+        (draw_sensitivity, figure_frames.sensitivities()),
+        (draw_interaction, figure_frames.interactions()),
+        (draw_baseline_study, figure_frames.study()),
     ],
 )
-def test_a_frame_without_rows_is_refused(draw: Callable[[pd.DataFrame], Figure], frame: pd.DataFrame) -> None:
-    with pytest.raises(ValueError, match="a frame without rows makes no figure"):
+def test_empty_frames_are_rejected(draw: Callable[[pd.DataFrame], Figure], frame: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="needs a frame with rows"):
         draw(frame.iloc[:0])

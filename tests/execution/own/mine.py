@@ -1,4 +1,4 @@
-"""A user's own module: a baseline, a network and environments that pgexp does not know."""
+"""User module with a baseline, networks and environments."""
 
 import errno
 import os
@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from pgexp.baselines.baseline import Baseline
 from pgexp.envs.compiled.dynamics import TERMINATED, Dynamics
-from pgexp.functional.batch import Batch, Credit
+from pgexp.functional.batch import Batch, Returns
 from pgexp.networks.layers import Dense
-from pgexp.networks.network import Network
-from pgexp.networks.parameters import Parameters, Streams
+from pgexp.networks.network import Network, Parameters, Streams
 from pgexp.schema.types import Fraction, PositiveInt
 
 
@@ -29,15 +28,15 @@ class Level(Baseline):
     def __init__(self, level: Fraction) -> None:
         self._level = level
 
-    def values(self, batch: Batch, credit: Credit) -> np.ndarray:
+    def values(self, batch: Batch, returns: Returns) -> np.ndarray:
         return np.full(batch.steps, self._level)
 
-    def update(self, batch: Batch, credit: Credit) -> dict[str, float]:
+    def update(self, batch: Batch, returns: Returns) -> dict[str, float]:
         return {"baseline/level": self._level}
 
 
 class Squeeze(Network):
-    """Two affine layers with few units between them."""
+    """Two affine layers with few units in between."""
 
     def __init__(self, inputs: int, outputs: int, units: PositiveInt) -> None:
         self._layers = (Dense("in", inputs, units, "xavier", 1.0), Dense("out", units, outputs, "zeros", 1.0))
@@ -60,7 +59,7 @@ class Tower(nn.Sequential):
 
 
 class Unrelated:
-    """No baseline, no network and no environment."""
+    """Class that is neither a baseline nor a network nor an environment."""
 
 
 def fail() -> None:
@@ -81,10 +80,10 @@ def interrupt_twice() -> None:
 
 
 def die_once() -> None:
-    """Kill the process that steps the environment, and leave a sign in the working folder, which spares the next."""
-    sign = Path("died")
-    if not sign.exists():
-        sign.touch()
+    """Kill the process that steps the environment, unless a file in the working folder says that one was killed."""
+    marker = Path("died")
+    if not marker.exists():
+        marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -104,7 +103,7 @@ class Clock(gym.Env[np.ndarray, int]):
     """An environment that shows the time. The reward is the action's number; an episode has `length` steps.
 
     With length 0 an episode has 1 + seed % 7 steps. The first step of the episode with the seed `when` does a deed, or
-    pays NaN. A picture shows the time by its brightness.
+    pays NaN. The brightness of a frame shows the time.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - Gymnasium's way
@@ -137,7 +136,7 @@ class Clock(gym.Env[np.ndarray, int]):
 
 
 class Overexposed(Clock):
-    """A clock of which there is no picture at its first step in the episode of the seed `when`."""
+    """Clock whose second frame cannot be rendered in the episode of the seed `when`."""
 
     def __init__(self, when: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -154,7 +153,7 @@ class Overexposed(Clock):
 
 
 class Guarded(Clock):
-    """A clock that asks for a token."""
+    """Clock that needs a token."""
 
     def __init__(self, token: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -162,7 +161,7 @@ class Guarded(Clock):
 
 
 class Wordy(Clock):
-    """A clock that is told a word, which no policy here can say."""
+    """Clock whose action is a text, which no head supports."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -170,7 +169,7 @@ class Wordy(Clock):
 
 
 class Blind(Clock):
-    """A clock of which there is no picture, and whose action has no bounds."""
+    """Clock that renders no images, and whose action has no bounds."""
 
     metadata = {"render_modes": [], "render_fps": 10}  # noqa: RUF012 - Gymnasium's way
 

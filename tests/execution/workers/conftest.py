@@ -1,1 +1,1 @@
-from tests.workers.fixtures import address, endless, orders, pipe  # noqa: F401 - fixtures
+from tests.workers.fixtures import address, endless, pipe, tasks  # noqa: F401 - fixtures

@@ -1,4 +1,4 @@
-"""Orders as jobs of submitit's stand-in for Slurm, processes of this machine; `tests/workers` has a real Slurm."""
+"""Tasks as local processes that submitit handles like Slurm jobs. `tests/workers` tests a real Slurm."""
 
 import os
 import signal
@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pgexp.execution import commanding
-from pgexp.execution.orders import Order
-from pgexp.execution.workers.queue import GONE, Queue
-from pgexp.execution.workers.slurm import SlurmWorkers, enter_job
-from pgexp.execution.workers.workers import Ended
-from pgexp.schema.errors import ConfigError
-from tests.workers.orders import Pipe, assert_trained_as_here, end_of
+from pgexp.execution.jobs import Task
+from pgexp.execution.workers import lease
+from pgexp.execution.workers.base import TaskExit
+from pgexp.execution.workers.slurm import SlurmQueue, SlurmWorkers, run_job
+from pgexp.schema.errors import UserError
+from tests.workers.tasks import Pipe, assert_trained_as_here, end_of
 
 
 @pytest.fixture
@@ -25,55 +24,55 @@ def workers() -> Iterator[SlurmWorkers]:
 
 
 @pytest.mark.slow
-def test_jobs_train_packs_to_the_bits_of_here(workers: SlurmWorkers, orders: tuple[Order, Order]) -> None:
+def test_jobs_get_the_numbers_of_training_here(workers: SlurmWorkers, tasks: tuple[Task, Task]) -> None:
     assert workers.count == 2
-    assert_trained_as_here(workers, orders)
-    folder = orders[0].folder / "workers"
+    assert_trained_as_here(workers, tasks)
+    folder = tasks[0].folder / "workers"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".err", ".out"}
 
 
 @pytest.mark.slow
-def test_a_killed_process_has_died(workers: SlurmWorkers, endless: Order, pipe: Pipe) -> None:
-    assignment = workers.start(endless)
-    process = pipe.process(assignment)
-    assert not [*endless.folder.rglob("*.pkl")]  # the order, which holds secrets, is gone as soon as it has begun
+def test_a_killed_process_has_died(workers: SlurmWorkers, endless: Task, pipe: Pipe) -> None:
+    handle = workers.start(endless)
+    process = pipe.process(handle)
+    assert not [*endless.folder.rglob("*.pkl")]  # contains secrets
     os.kill(process, signal.SIGKILL)
-    ended = end_of(assignment)
-    assert ended.how == "died"
+    ended = end_of(handle)
+    assert ended.status == "died"
     assert "_log.err" in ended.reason
 
 
 @pytest.mark.slow
-def test_a_job_that_is_warned_of_its_end_keeps_a_checkpoint(workers: SlurmWorkers, endless: Order, pipe: Pipe) -> None:
-    assignment = workers.start(endless)
-    os.kill(pipe.process(assignment), signal.SIGUSR2)
-    ended = end_of(assignment)
-    assert ended.how == "died"
+def test_a_job_that_is_warned_writes_a_checkpoint(workers: SlurmWorkers, endless: Task, pipe: Pipe) -> None:
+    handle = workers.start(endless)
+    os.kill(pipe.process(handle), signal.SIGUSR2)
+    ended = end_of(handle)
+    assert ended.status == "died"
     assert ended.reason.startswith("interrupted")
     assert (endless.jobs[0].folder / "checkpoint").is_dir()
 
 
-def work_of_no_module(order: Order) -> None:
-    """No worker finds this: tests are not on its import path."""
+def missing_function(task: Task) -> None:
+    """Function that no worker can import: the tests are not on its import path."""
 
 
-def test_a_machine_that_lacks_a_module_says_so(
-    workers: SlurmWorkers, orders: tuple[Order, Order], monkeypatch: pytest.MonkeyPatch
+def test_a_machine_that_lacks_a_module(
+    workers: SlurmWorkers, tasks: tuple[Task, Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pgexp.execution.workers.slurm.enter_job", work_of_no_module)
-    assert end_of(workers.start(orders[0])) == Ended("failed", f"ModuleNotFoundError: No module named '{__name__}'")
+    monkeypatch.setattr("pgexp.execution.workers.slurm.run_job", missing_function)
+    assert end_of(workers.start(tasks[0])) == TaskExit("failed", f"ModuleNotFoundError: No module named '{__name__}'")
 
 
-def test_no_slurm_here(orders: tuple[Order, Order], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_slurm_here(tasks: tuple[Task, Task], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(ConfigError, match=r"^workers.cluster: given slurm; no job can be submitted: .*srun"):
-        SlurmWorkers().start(orders[0])
+    with pytest.raises(UserError, match=r"^workers.cluster: no job can be submitted .*srun"):
+        SlurmWorkers().start(tasks[0])
 
 
 @pytest.fixture
 def within_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process is as one that submitit has started."""
+    """Make this process look like one that submitit has started."""
     for name, value in {"EXECUTOR": "local", "LOCAL_JOB_ID": "1", "FOLDER": str(tmp_path)}.items():
         monkeypatch.setenv(f"SUBMITIT_{name}", value)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR2)}
@@ -82,17 +81,17 @@ def within_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         signal.signal(number, handler)
 
 
-def test_a_pack_that_stops_unasked_was_interrupted(
-    within_a_job: None, orders: tuple[Order, Order], monkeypatch: pytest.MonkeyPatch
+def test_a_task_that_stops_with_the_lease_was_interrupted(
+    within_a_job: None, tasks: tuple[Task, Task], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pgexp.execution.workers.slurm.enter_elsewhere", lambda order: Ended("stopped"))
-    assert enter_job(orders[0]).how == "died"
-    commanding.dismiss(orders[0].folder)
-    assert enter_job(orders[0]) == Ended("stopped")
+    monkeypatch.setattr("pgexp.execution.workers.slurm.run_remote_task", lambda task: TaskExit("stopped"))
+    assert run_job(tasks[0]).status == "died"
+    lease.release(tasks[0].folder)
+    assert run_job(tasks[0]) == TaskExit("stopped")
 
 
 class Squeue:
-    """Stands in for `squeue`, and counts how often it is asked."""
+    """Stub of `squeue` that counts its calls."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._answer, self._asked = folder / "answer", folder / "asked"
@@ -108,7 +107,7 @@ class Squeue:
         self._answer.unlink()
 
     @property
-    def asked(self) -> int:
+    def calls(self) -> int:
         return len(self._asked.read_text().splitlines())
 
 
@@ -117,24 +116,24 @@ def squeue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Squeue:
     return Squeue(tmp_path, monkeypatch)
 
 
-def test_a_queue_is_asked_for_all_jobs_at_once_and_seldom(squeue: Squeue) -> None:
-    queue = Queue()
+def test_one_query_covers_all_jobs(squeue: Squeue) -> None:
+    queue = SlurmQueue()
     for job in ("1", "2", "3"):
-        queue.watch(job)
+        queue.add(job)
     squeue.answer("1 RUNNING\n2 TIMEOUT\n77 PENDING\n")
-    assert [queue.state(job) for job in ("1", "2", "3")] == ["RUNNING", "TIMEOUT", GONE]
-    queue.watch("4")
+    assert [queue.state(job) for job in ("1", "2", "3")] == ["RUNNING", "TIMEOUT", "LOST"]
+    queue.add("4")
     assert queue.state("4") == "PENDING"  # submitted after the queue was asked
-    assert squeue.asked == 1
+    assert squeue.calls == 1
 
 
-def test_a_queue_that_does_not_answer_has_lost_no_job(squeue: Squeue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgexp.execution.workers.queue._SECONDS", 0.0)
-    queue = Queue()
-    queue.watch("1")
+def test_without_an_answer_no_job_is_lost(squeue: Squeue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgexp.execution.workers.slurm._QUERY_SECONDS", 0.0)
+    queue = SlurmQueue()
+    queue.add("1")
     squeue.answer("1 RUNNING\n")
     assert queue.state("1") == "RUNNING"
     squeue.fail()
     assert queue.state("1") == "RUNNING"
     squeue.answer("")
-    assert queue.state("1") == GONE
+    assert queue.state("1") == "LOST"

@@ -1,6 +1,6 @@
 """Write numbers.json: score matrices, and what rliable 1.2.0 makes of them.
 
-rliable does not import beside pandas 3, and needs an environment of its own::
+rliable does not work with pandas 3, so it needs its own environment::
 
     python3 -m venv /tmp/rliable
     /tmp/rliable/bin/pip install rliable==1.2.0 pandas==2.3.3
@@ -21,7 +21,7 @@ THRESHOLDS = [-1.0, 0.0, 0.5, 1.0, 2.0]
 
 
 def matrices():
-    """Return the score matrices by name; the number of scores is no multiple of four in most."""
+    """Return the score matrices by name; most numbers of scores are not multiples of four."""
     draw = np.random.default_rng(20)
     collapsed = draw.normal(1, 0.2, size=(10, 2))
     collapsed[[1, 4], [0, 1]] = -5
@@ -78,7 +78,7 @@ def of_pair(x, y):
 
 
 def main():
-    """Write numbers.json beside this file."""
+    """Write numbers.json into this folder."""
     draw = np.random.default_rng(21)
     pairs = {
         "normal": (draw.normal(0.5, 1, size=(8, 1)), draw.normal(size=(5, 1))),

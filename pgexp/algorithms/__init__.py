@@ -1,0 +1,1 @@
+"""Policy-gradient algorithms: collection of batches, advantages, updates, and evaluation."""

@@ -1,0 +1,1 @@
+"""Search over hyper-parameters with Optuna (`hydra/sweeper=optuna`)."""

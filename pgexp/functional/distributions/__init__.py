@@ -1,1 +1,0 @@
-"""Distributions of actions over a network's outputs, one family a file."""

@@ -1,1 +1,0 @@
-"""Learning: agents collect batches, and a run learns from them."""

@@ -1,0 +1,1 @@
+"""Run folders: files, run log, manifest, checkpoint, policy, provenance and status."""

@@ -1,0 +1,1 @@
+"""MLflow as a projection of run folders: exporter, client, artifacts and models."""
