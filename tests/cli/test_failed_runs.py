@@ -61,6 +61,7 @@ def test_failing_environment_marks_the_run_as_failed(raised: Done) -> None:
     assert (raised.output / "run.log").read_text().endswith("  failed: RuntimeError: the motor is stuck\n")
 
 
+@pytest.mark.slow
 def test_failing_run_does_not_stop_a_sweep(ready: Server, workplace: Callable[[], Path]) -> None:
     folder, when = workplace(), episode_seed(1, "env", 0, 2)
     deed = (f"+env.kwargs.when={when}", "+env.kwargs.deed=fail")

@@ -222,13 +222,11 @@ def test_artifacts_in_mlflow(single: Done) -> None:
     }
 
 
-def test_second_run_in_a_folder_is_refused(ready: Server, own: Path) -> None:
-    (own / "file").touch()
-    line = (*CLOCK, "budget.steps=32", "hydra.run.dir=run", "tracking.uri=sqlite:///file/mlflow.db")
-    assert ready.run(own, *line, "seed=1").code == 0
-    first = contents(own / "run")
-    assert ready.run(own, *line, "seed=2").mistake.startswith("hydra.run.dir: ")
-    assert contents(own / "run") == first
+def test_second_run_in_a_folder_is_refused(single: Done, ready: Server) -> None:
+    before = contents(single.output)
+    answer = ready.run(single.folder, *CLOCK, "budget.steps=32", f"hydra.run.dir={single.output}", "seed=9")
+    assert answer.mistake.startswith("hydra.run.dir: ")
+    assert contents(single.output) == before
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

@@ -53,6 +53,7 @@ def test_workers_give_bit_identical_results(here: Done, sweep: Sweep) -> None:
     assert contents(done) == contents(here)
 
 
+@pytest.mark.slow
 def test_killed_worker_is_replaced(here: Done, sweep: Sweep) -> None:
     done = sweep(TWO, "+env.kwargs.deed='die once'", LATE)
     assert (done.answer.code, done.answer.err) == (0, "")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.console import Server, shell
+from tests.tiers import tiered
 
 # Arguments, and the key and a fragment of the message. Nothing heavy is loaded.
 EARLY = {
@@ -112,7 +113,7 @@ def paths(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if "__pycache__" not in path.parts}
 
 
-@pytest.mark.parametrize("line", EARLY)
+@pytest.mark.parametrize("line", tiered(EARLY, [*EARLY][::3].__contains__))
 def test_early_errors(light: Server, tmp_path: Path, line: str) -> None:
     key, fragment = EARLY[line]
     error = error_line(light, tmp_path, line)
@@ -120,7 +121,7 @@ def test_early_errors(light: Server, tmp_path: Path, line: str) -> None:
     assert fragment in error
 
 
-@pytest.mark.parametrize("line", BEFORE_TRAINING)
+@pytest.mark.parametrize("line", tiered(BEFORE_TRAINING, [*BEFORE_TRAINING][::3].__contains__))
 def test_errors_before_training(ready: Server, own: Path, line: str) -> None:
     key, fragment = BEFORE_TRAINING[line]
     error = error_line(ready, own, line)
@@ -128,7 +129,7 @@ def test_errors_before_training(ready: Server, own: Path, line: str) -> None:
     assert fragment in error
 
 
-@pytest.mark.parametrize("text", YAML)
+@pytest.mark.parametrize("text", tiered(YAML, [*YAML][::3].__contains__))
 def test_errors_in_an_experiment_file(light: Server, own: Path, text: str) -> None:
     (own / "myconf" / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{text}\n")
     key, fragment = YAML[text]
