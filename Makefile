@@ -1,4 +1,4 @@
-# make sweep   trains the default sweep and prints its comparison      make test   lint and the fast tests, six minutes
+# make sweep   trains the default sweep and prints its comparison      make test   lint and the fast tests, five minutes
 # make ui      opens the MLflow UI on what was recorded                make test-all   lint and all tests
 # make lock    renews requirements.lock                                make lint   ruff and mypy
 # make study   four baselines on CartPole, 20 seeds each               make bench  measures throughput

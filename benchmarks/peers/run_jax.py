@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import gymnax  # type: ignore[import-not-found]
-import jax  # type: ignore[import-not-found]
-import jax.numpy as jnp  # type: ignore[import-not-found]
-import optax  # type: ignore[import-not-found]
+import gymnax
+import jax
+import jax.numpy as jnp
+import optax
 
 GAMMA = 0.99
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh}

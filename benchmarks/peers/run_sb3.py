@@ -12,8 +12,8 @@ import time
 from typing import Any
 
 import torch
-from stable_baselines3 import A2C, PPO  # type: ignore[import-not-found]
-from stable_baselines3.common.env_util import make_vec_env  # type: ignore[import-not-found]
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.env_util import make_vec_env
 
 
 def train(settings: dict[str, Any], seed: int) -> list[tuple[float, int]]:

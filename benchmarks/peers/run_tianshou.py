@@ -13,14 +13,14 @@ from typing import Any
 
 import gymnasium as gym
 import torch
-from tianshou.algorithm import Reinforce  # type: ignore[import-not-found]
-from tianshou.algorithm.modelfree.reinforce import DiscreteActorPolicy  # type: ignore[import-not-found]
-from tianshou.algorithm.optim import AdamOptimizerFactory  # type: ignore[import-not-found]
-from tianshou.data import Collector, VectorReplayBuffer  # type: ignore[import-not-found]
-from tianshou.env import DummyVectorEnv  # type: ignore[import-not-found]
-from tianshou.utils.net.common import Net  # type: ignore[import-not-found]
-from tianshou.utils.net.discrete import DiscreteActor  # type: ignore[import-not-found]
-from tianshou.utils.torch_utils import policy_within_training_step  # type: ignore[import-not-found]
+from tianshou.algorithm import Reinforce
+from tianshou.algorithm.modelfree.reinforce import DiscreteActorPolicy
+from tianshou.algorithm.optim import AdamOptimizerFactory
+from tianshou.data import Collector, VectorReplayBuffer
+from tianshou.env import DummyVectorEnv
+from tianshou.utils.net.common import Net
+from tianshou.utils.net.discrete import DiscreteActor
+from tianshou.utils.torch_utils import policy_within_training_step
 
 
 def train(settings: dict[str, Any], seed: int) -> list[tuple[float, int]]:

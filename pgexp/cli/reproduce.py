@@ -139,7 +139,7 @@ def recorded_code_commands(origin: "Provenance", run: Path, folder: str, argumen
     """
     commit, records = origin.home.commit, (run / PROVENANCE_FOLDER).absolute()
     if commit is None:
-        text = "the run was recorded with an installed package or uncommitted code, so there is no commit to check out"
+        text = "the run was recorded with an installed package or uncommitted code, so it has no commit to check out"
         raise UserError.at("worktree", text)
     code = Path(folder or f"pgexp-{commit[:12]}").absolute()
     commands = [["git", "-C", origin.home.repository or ".", "worktree", "add", "--detach", str(code), commit]]

@@ -30,7 +30,7 @@ def sweep_rows(uri: str, experiment: str | None) -> list[Row]:
 def find_sweep(text: str, known: pd.DataFrame) -> str:
     """Return the sweep whose id is the text, or is the only one that begins with it.
 
-    known holds the store's sweeps, as `frames.sweeps` returns them. Raises UserError if there is no such sweep.
+    known holds the store's sweeps, as `frames.sweeps` returns them. Raises UserError if the sweep does not exist.
     """
     ids = [str(sweep) for sweep in known["sweep"]]
     matches = [text] if text in ids else [sweep for sweep in ids if sweep.startswith(text)]

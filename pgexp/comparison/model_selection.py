@@ -62,7 +62,7 @@ def best_configurations(runs: pd.DataFrame) -> pd.DataFrame:
 
     It has the configuration with the best mean over its seeds, with imputed scores of failed ones as in `select`.
     `bias`, in units of return, estimates how much this mean is too high because the same seeds chose it
-    (`bias_over_seeds`; absent if a configuration has one seed). On fresh seeds there is no such bias.
+    (`bias_over_seeds`; absent if a configuration has one seed). Fresh seeds do not have this bias.
     """
     rows = []
     for environment, own in imputed_scores(runs).groupby("environment", sort=False):

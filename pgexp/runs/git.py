@@ -22,7 +22,7 @@ _BYTES_PER_FILE = 64 << 10  # minimum that a file counts, for the time to open i
 
 @dataclass(frozen=True)
 class GitState:
-    """State of a repository. All fields are empty if there is no repository, or git is not installed."""
+    """State of a repository. All fields are empty outside a repository, or without git."""
 
     repository: str | None = None
     commit: str | None = None

@@ -68,7 +68,7 @@ def compare_means(a: ArrayLike, b: ArrayLike, paired: bool = False, level: float
     normal scores) and hardly detects that 30 % of one configuration's seeds collapse (.07 instead of .85 at n = 20).
     analysis/error_rates has the numbers.
 
-    If all scores are equal, p = 1; if nothing varies there is no t test and no interval. Raises ValueError if the
+    If all scores are equal, p = 1; if nothing varies the t test and the interval are absent. Raises ValueError if the
     scores are not vectors of one or more finite numbers, pairs have unequal n, or the level is outside (0, 1).
     """
     first, second = check_sample(a, level), check_sample(b, level)
@@ -80,7 +80,7 @@ def compare_means(a: ArrayLike, b: ArrayLike, paired: bool = False, level: float
         n_b=second.size,
         paired=paired,
         level=level,
-        caveat="One seed does not show the variation over seeds, so there is no interval and no test.",
+        caveat="One seed does not show the variation over seeds, so the interval and the test are absent.",
     )
     return plain if min(first.size, second.size) < 2 else _with_tests(plain, first, second)
 
@@ -178,7 +178,7 @@ def _caveat(shown: Difference, least_p: float) -> str:
     test, seeds = ("sign-flip", f"{shown.n_a} pairs") if shown.paired else ("permutation", unpaired)
     sentences = []
     if shown.p_t is None:
-        sentences.append("Nothing varies between the seeds, so there is no t test and no interval.")
+        sentences.append("Nothing varies between the seeds, so the t test and the interval are absent.")
     if least_p > 1 - shown.level:
         least, alpha = (f"{p:.3g}".removeprefix("0") for p in (least_p, 1 - shown.level))
         sentences.append(f"The {test} test of {seeds} gives no p below {least}, so it cannot reach p < {alpha}.")

@@ -38,7 +38,7 @@ class TStatistic(NamedTuple):
 
     @property
     def t(self) -> FloatArray:
-        """The difference over its error. Without an error: 0 if there is no difference, otherwise infinite."""
+        """The difference over its error. Without an error: 0 for equal means, otherwise infinite."""
         without = np.where(self.difference == 0, 0.0, np.copysign(np.inf, self.difference))
         return np.asarray(
             np.where(self.error == 0, without, self.difference / np.where(self.error == 0, 1, self.error))

@@ -310,7 +310,7 @@ def _joint_status(ends: Sequence[End]) -> RunState:
 def seed_aggregates(scores: Sequence[float], failed: int) -> dict[str, float]:
     """Return the aggregates of a configuration as pgexp-compare shows them.
 
-    Without a score only the counts are present, and with one score there is no interval.
+    Without a score only the counts are present, and with one score the interval is absent.
 
     Args:
         scores: the seeds' final returns.
@@ -328,7 +328,7 @@ def seed_aggregates(scores: Sequence[float], failed: int) -> dict[str, float]:
 def aggregate_curve(seeds: Sequence[Mapping[int, float]]) -> Iterator[tuple[int, dict[str, float]]]:
     """Yield the points of a configuration's learning curve as pgexp-compare draws it: steps, and metrics by name.
 
-    There are points at steps that all seeds have. With one seed there is no interval.
+    There are points at steps that all seeds have. With one seed the interval is absent.
 
     Args:
         seeds: per seed, its evaluation returns by steps.

@@ -45,7 +45,7 @@ MAX_CHARACTERS: Final = 26  # of all values below a panel, beyond which they are
 COLOURMAP: Final = "cividis"  # perceptually uniform, also with colour blindness and in grey print
 MIN_CELL: Final = 0.36  # inches of a cell that fits a number
 MAX_CELL_ROWS: Final = 10  # of cells that fit numbers
-BESIDE: Final = 1.1  # inches of values and colour bar
+MARGIN_INCHES: Final = 1.1  # for the axis labels and the colour bar
 NAME_CHARACTERS: Final = 14  # per line of a value at the axis of a map
 
 
@@ -164,7 +164,7 @@ def _draw_map(figure: Figure, ax: Axes, rows: pd.DataFrame) -> None:
     image = ax.pcolormesh(np.ma.masked_invalid(scores), cmap=COLOURMAP, edgecolor="white", linewidth=0.6)
     for y, x in np.argwhere(np.isnan(scores)):
         ax.add_patch(Rectangle((float(x), float(y)), 1, 1, facecolor="none", edgecolor=PALE, hatch="////", linewidth=0))
-    map_width = float(ax.figure.bbox.width / ax.figure.dpi / grid_position(ax).get_gridspec().ncols - BESIDE)
+    map_width = float(ax.figure.bbox.width / ax.figure.dpi / grid_position(ax).get_gridspec().ncols - MARGIN_INCHES)
     cell = map_width / scores.shape[1]  # inches, approximately
     for axis, factor, values in ((ax.xaxis, "factor_x", table.columns), (ax.yaxis, "factor_y", table.index)):
         texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]

@@ -66,7 +66,26 @@ class GaussianParameters:
         return log_std.detach().clamp(*self._bounds) + (log_std - log_std.detach())
 
 
-class GaussianHead(Head):
+class _NormalHead(Head):
+    """Base of heads with the parameters of a normal distribution."""
+
+    _parameters: GaussianParameters
+
+    @property
+    def inputs(self) -> int:
+        """D, or 2 D if the network outputs sigma too."""
+        return self._parameters.inputs
+
+    def initial(self, streams: Streams) -> Parameters:
+        """Return log sigma, [D], if it is the head's own."""
+        return self._parameters.initial(streams)
+
+    def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Return [mean, log sigma], before squashing if any. x: [B, inputs]; the result: [B, 2 D]."""
+        return self._parameters(parameters, x)
+
+
+class GaussianHead(_NormalHead):
     """A normal distribution of each component, around the network's outputs.
 
     `std` selects the source of sigma (see GaussianParameters), `bounds` the map from a sample to an action. clip: the
@@ -96,19 +115,6 @@ class GaussianHead(Head):
         """The diagonal Gaussian."""
         return self._distribution
 
-    @property
-    def inputs(self) -> int:
-        """D, or 2 D if the network outputs sigma too."""
-        return self._parameters.inputs
-
-    def initial(self, streams: Streams) -> Parameters:
-        """Return log sigma, [D], if it is the head's own."""
-        return self._parameters.initial(streams)
-
-    def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return [mean, log sigma]. x: [B, inputs]; the result: [B, 2 D]."""
-        return self._parameters(parameters, x)
-
     def act(self, sample: Tensor) -> Tensor:
         """Return the action in the space's units, in float64. sample: [B, D]."""
         action = sample.double()
@@ -133,7 +139,7 @@ class GaussianHead(Head):
         return CompiledHead(sampling.gaussian, constants, self._parameters.parameter)
 
 
-class SquashedGaussianHead(Head):
+class SquashedGaussianHead(_NormalHead):
     """The tanh of a normal distribution of each component, scaled to the bounds.
 
     It acts as GaussianHead with ``bounds: tanh``; log-probabilities and entropies are those of the squashed action, in
@@ -158,19 +164,6 @@ class SquashedGaussianHead(Head):
     def distribution(self) -> Distribution:
         """The squashed Gaussian."""
         return self._distribution
-
-    @property
-    def inputs(self) -> int:
-        """D, or 2 D if the network outputs sigma too."""
-        return self._parameters.inputs
-
-    def initial(self, streams: Streams) -> Parameters:
-        """Return log sigma, [D], if it is the head's own."""
-        return self._parameters.initial(streams)
-
-    def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
-        """Return [mean, log sigma] before squashing. x: [B, inputs]; the result: [B, 2 D]."""
-        return self._parameters(parameters, x)
 
     def act(self, sample: Tensor) -> Tensor:
         """Return the action in the space's units, in float64. sample: before squashing, [B, D]."""
