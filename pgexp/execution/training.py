@@ -93,7 +93,9 @@ def train(
     Without workers, or if their count is 0, this process trains the runs. With `fail_fast` the first failure ends the
     command.
     """
-    with training(manifest, jobs, console, workers, len(manifest.runs)) as session:
+    by_workers = workers is not None and workers.count
+    shown = len(manifest.members) if by_workers else len(jobs)  # the status of workers' runs is that of all members
+    with training(manifest, jobs, console, workers, shown) as session:
         while session.is_busy:
             ended = session.advance()
             if fail_fast and any(read_result(job.folder).failure is not None for job in ended):
@@ -203,7 +205,7 @@ def training(
         jobs: the jobs to train.
         console: for messages and progress.
         workers: with None or a count of 0, this process trains the runs.
-        runs: the number of runs in total.
+        runs: the number of runs that the progress display counts.
         growing: whether jobs are added later.
         run: the first job's run, if it is built already.
     """

@@ -73,10 +73,10 @@ def test_comparison_includes_reused_seeds(folder: Path, tmp_path: Path) -> None:
     assert [line.split()[2] for line in answer.out.splitlines() if line.startswith("CartPole-v1 mean ")] == ["3"]
 
 
-@pytest.mark.slow
-def test_finished_sweep_trains_nothing(again: Called) -> None:
-    answer, record = again("baseline=mean", "seed=1,2", LOOKS)
-    assert answer.code == 0
+@pytest.mark.parametrize("processes", [0, 1])
+def test_finished_sweep_trains_nothing(again: Called, processes: int) -> None:
+    answer, record = again("baseline=mean", "seed=1,2", LOOKS, f"workers.processes={processes}")
+    assert (answer.code, answer.err) == (0, "")
     assert "2 of 2 runs done, 2 of them earlier: " in answer.out
     assert seeds(record) == ([], [1, 2])
 
